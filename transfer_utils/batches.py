@@ -1,0 +1,87 @@
+"""Batches that can be made again: each is a function of the seed, the epoch and its number.
+
+The order of an epoch and the augmentation of its images do not depend on what ran
+before, so a run that was killed goes on with exactly the batches it would have seen,
+whatever the number of worker processes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
+
+from .seeding import generator, named_seed, set_seed
+
+
+def collect(dataset: Dataset, indices: list[int]) -> Any:
+    """Return one batch: the items at ``indices``, stacked."""
+    if isinstance(dataset, TensorDataset):  # features and other tensors: one look-up, not one an item
+        return tuple(tensor[indices] for tensor in dataset.tensors)
+    return default_collate([dataset[i] for i in indices])
+
+
+def batch_bounds(count: int, batch_size: int) -> list[tuple[int, int]]:
+    """Return start and end of each batch of an epoch over ``count`` items.
+
+    All items are used. A last batch of one item joins the batch before it, because
+    BatchNorm has no variance for a single image.
+
+    Raises:
+        ValueError: there are no items, or the batch size is not positive.
+    """
+    if count == 0:
+        raise ValueError("The training data is empty: there is nothing to learn from.")
+    if batch_size < 1:
+        raise ValueError(f"The batch size must be 1 or more, not {batch_size}.")
+    if batch_size > count:
+        warnings.warn(f"The batch size {batch_size} is larger than the data; using all {count} items.", stacklevel=3)
+    starts = list(range(0, count, batch_size))
+    if len(starts) > 1 and count - starts[-1] == 1 and batch_size > 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], count], strict=True))
+
+
+class TrainingBatches(Dataset):
+    """The batches of one epoch; item ``i`` is ``(batch i of this process, its share of the whole batch)``.
+
+    Args:
+        dataset: items to draw from.
+        batch_size: items in a batch, over all processes together.
+        seed, epoch: decide order and augmentation.
+        rank, processes: which process this is, of how many.
+    """
+
+    def __init__(self, dataset: Dataset, batch_size: int, seed: int, epoch: int, rank: int = 0, processes: int = 1):
+        self.dataset, self.seed, self.epoch, self.rank, self.processes = dataset, seed, epoch, rank, processes
+        self.order = torch.randperm(len(dataset), generator=generator(seed, "order", epoch)).tolist()
+        self.bounds = batch_bounds(len(dataset), batch_size)
+
+    def __len__(self) -> int:
+        return len(self.bounds)
+
+    def __getitem__(self, number: int) -> tuple[Any, float]:
+        start, end = self.bounds[number]
+        whole = self.order[start:end]
+        mine = whole[self.rank :: self.processes]
+        set_seed(named_seed(self.seed, "augmentation", self.epoch, number, self.rank))
+        # A process left without an item still takes part in the step, with an item that counts for nothing.
+        return collect(self.dataset, mine or whole[:1]), len(mine) / len(whole)
+
+    def loader(self, first: int = 0, workers: int = 0) -> DataLoader:
+        """Return the batches from number ``first`` on, prepared by ``workers`` extra processes."""
+        return DataLoader(self, batch_size=None, sampler=range(first, len(self)), num_workers=workers)
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """Move a batch to ``device``; images (4-D) in the memory layout that is fastest for convolutions."""
+    if isinstance(batch, torch.Tensor):
+        layout = torch.channels_last if batch.ndim == 4 else torch.preserve_format
+        return batch.to(device, memory_format=layout, non_blocking=True)
+    if isinstance(batch, dict):
+        return {key: to_device(value, device) for key, value in batch.items()}
+    if isinstance(batch, (list, tuple)):
+        return tuple(to_device(value, device) for value in batch)
+    return batch

@@ -1,0 +1,59 @@
+"""Checkpoints: the state of a run on disk, whole at every moment, refused where it does not belong."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .files import write_atomically
+
+
+class CheckpointMismatch(ValueError):
+    """A checkpoint belongs to another model or another run."""
+
+
+def run_identity(model: nn.Module, optimizer: torch.optim.Optimizer, **settings: object) -> dict[str, str]:
+    """Return what a run must have in common with a checkpoint that it goes on from."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    groups = [{k: v for k, v in g.items() if k not in ("params", "initial_lr")} for g in optimizer.param_groups]
+    digest = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return {
+        "model": hashlib.sha256(repr(shapes).encode()).hexdigest(),
+        "starting weights": digest.hexdigest(),
+        "optimizer": f"{type(optimizer).__name__} {groups}",
+        **{name.replace("_", " "): repr(value) for name, value in settings.items()},
+    }
+
+
+def save_checkpoint(path: Path, content: dict) -> None:
+    """Write ``content`` so that ``path`` always holds a whole checkpoint, the old one or the new one."""
+    write_atomically(path, lambda part: torch.save(content, part))
+
+
+def load_checkpoint(path: Path, identity: dict[str, str]) -> dict | None:
+    """Return the checkpoint at ``path``, or ``None`` where there is none.
+
+    Raises:
+        CheckpointMismatch: it is of another model, another run, or not a checkpoint.
+    """
+    path = Path(path)
+    if not path.exists():
+        return None
+    advice = f"Delete {path} to start anew, or give fit another checkpoint path."
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        found = content["identity"]
+    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise CheckpointMismatch(f"{path} is not a checkpoint of this course ({error}). {advice}") from error
+    different = [name for name in identity if found.get(name) != identity[name]]
+    if "model" in different:
+        raise CheckpointMismatch(f"{path} is a checkpoint of another model: its layers differ. {advice}")
+    if different:
+        raise CheckpointMismatch(f"{path} is a checkpoint of another run: {', '.join(different)} differ. {advice}")
+    return content

@@ -1,0 +1,107 @@
+"""Which machine this is, and what a piece of work cost on it: seconds and memory."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+import time
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+
+def pick_device() -> torch.device:
+    """Return the best device: CUDA, else Apple's MPS, else the CPU.
+
+    The environment variable ``TRANSFER_DEVICE`` (``cpu``, ``cuda``, ``mps``) overrules.
+
+    Raises:
+        RuntimeError: the device asked for is not there.
+    """
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    wanted = os.environ.get("TRANSFER_DEVICE")
+    if wanted and not present.get(wanted, False):
+        raise RuntimeError(
+            f"TRANSFER_DEVICE asks for {wanted!r}, which this machine does not have. "
+            f"Present here: {', '.join(name for name, here in present.items() if here)}."
+        )
+    return torch.device(wanted or next(name for name, here in present.items() if here))
+
+
+def describe_device(device: torch.device | None = None) -> str:
+    """Return one line a reader can compare with another machine's."""
+    device = device or pick_device()
+    if device.type == "cuda":
+        return f"GPU {torch.cuda.get_device_name(device)}"
+    if device.type == "mps":
+        return "Apple GPU (MPS)"
+    return f"CPU, {torch.get_num_threads()} threads, {platform.machine()}"
+
+
+@dataclass
+class Cost:
+    """What a piece of work cost. ``peak_mb`` is the highest memory *during* it, in MB (10^6 bytes):
+    of the process on a CPU, of what PyTorch allocated on a GPU."""
+
+    seconds: float = 0.0
+    peak_mb: float = 0.0
+
+
+class measure:
+    """Measure a block of code::
+
+        with measure() as cost:
+            fit(...)
+        print(cost.seconds, cost.peak_mb)
+
+    On a CPU the memory of the process is sampled every 20 milliseconds, so the
+    figure holds all that the process keeps, PyTorch's own code included.
+    """
+
+    def __init__(self, device: torch.device | None = None):
+        self.device = device or pick_device()
+        self.cost = Cost()
+
+    def __enter__(self) -> Cost:
+        self._done = threading.Event()
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
+        self._sampler.start()
+        self._start = time.perf_counter()
+        return self.cost
+
+    def _sample(self) -> None:
+        process = psutil.Process()
+        while True:
+            self.cost.peak_mb = max(self.cost.peak_mb, process.memory_info().rss / 1e6)
+            if self._done.wait(0.02):
+                return
+
+    def __exit__(self, *error: object) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self.cost.seconds = time.perf_counter() - self._start
+        self._done.set()
+        self._sampler.join()
+        if self.device.type == "cuda":
+            self.cost.peak_mb = torch.cuda.max_memory_allocated(self.device) / 1e6
+
+
+def accelerator():
+    """Return Accelerate's view of this machine: device, processes, precision.
+
+    bfloat16 on GPUs that compute in it, float32 elsewhere. The same under ``accelerate
+    launch`` on many processes.
+    """
+    from accelerate import Accelerator
+
+    device = pick_device()
+    low_precision = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return Accelerator(cpu=device.type == "cpu", mixed_precision="bf16" if low_precision else "no")

