@@ -44,6 +44,7 @@ class Preprocess:
     augment: Callable[[Image.Image], Image.Image] | None = None
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
+        """Return the image as a float32 tensor (3, size, size)."""
         if image.size != (self.size, self.size):
             image = image.resize((self.size, self.size), Image.Resampling.BICUBIC)
         if self.augment is not None:

@@ -119,6 +119,7 @@ class ImageSplits:
 
     @property
     def class_names(self) -> tuple[str, ...]:
+        """One name a class, in the order of the labels."""
         return self.train.class_names
 
     def with_transform(

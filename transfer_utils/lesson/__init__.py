@@ -1,0 +1,9 @@
+"""What makes a notebook a lesson: claims that are checked, a ledger, exercises, quizzes."""
+
+from .claims import ClaimFailed, claim
+from .exercises import check
+from .ledger import ledger_table, record
+from .opening import start
+from .quiz import quiz
+
+__all__ = ["ClaimFailed", "check", "claim", "ledger_table", "quiz", "record", "start"]

@@ -1,0 +1,48 @@
+"""Claims: sentences with numbers that the build checks.
+
+Text grows old; a claim cannot. It prints its sentence with the numbers of this very
+run, and where it is false in a profile that it is judged in, it stops the notebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..profile import get_profile
+
+
+class ClaimFailed(AssertionError):
+    """A sentence of the course is not true in this run."""
+
+
+def claim(
+    sentence: str,
+    holds: bool,
+    evidence: object = "",
+    *,
+    judged_in: Sequence[str] = ("laptop", "full"),
+) -> None:
+    """Print ``sentence`` with its evidence, and fail when it does not hold.
+
+    Args:
+        sentence: what is claimed, with its numbers formatted in.
+        holds: whether it is true, computed from the results.
+        evidence: printed after it, e.g. an interval.
+        judged_in: the profiles whose results the claim is about. In others, such as ``tiny``,
+            the sentence is printed as not judged.
+
+    Raises:
+        ClaimFailed: it is judged in this profile and does not hold.
+
+    Example:
+        >>> claim("Two is more than one.", 2 > 1, judged_in=("tiny", "laptop", "full"))
+        Claim holds: Two is more than one. [laptop]
+    """
+    profile = get_profile().name
+    shown = f"{sentence} ({evidence})" if str(evidence) else sentence
+    if profile not in judged_in:
+        print(f"Not judged in the profile {profile}: {shown}")
+    elif holds:
+        print(f"Claim holds: {shown} [{profile}]")
+    else:
+        raise ClaimFailed(f"This does not hold in this run: {shown} [{profile}]")

@@ -1,0 +1,80 @@
+"""The ledger: every result the course measured, one row each, in one table.
+
+``notebooks/ledger.csv`` is committed and written only by ``make notebooks``. A learner's
+own runs go to ``notebooks/my_ledger.csv``, which git ignores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock
+
+from ..files import write_atomically
+from ..metrics import mean_and_interval
+from ..profile import get_profile
+from .opening import current_lesson
+
+COLUMNS = ("lesson", "method", "data", "profile", "seeds", "metric", "mean", "spread",
+           "trainable_params", "seconds", "peak_mb")  # fmt: skip
+_KEY = ["lesson", "method", "data", "profile", "metric"]
+
+
+def ledger_path() -> Path:
+    """Return the file that this run writes to: ``TRANSFER_LEDGER``, or ``my_ledger.csv`` beside the lessons."""
+    if os.environ.get("TRANSFER_LEDGER"):
+        return Path(os.environ["TRANSFER_LEDGER"])
+    notebooks = Path(__file__).resolve().parents[2] / "notebooks"
+    return (notebooks if notebooks.is_dir() else Path.cwd()) / "my_ledger.csv"
+
+
+def record(
+    method: str,
+    values: Sequence[float],
+    *,
+    data: str,
+    metric: str = "test accuracy",
+    trainable_params: int = 0,
+    seconds: float = float("nan"),
+    peak_mb: float = float("nan"),
+) -> pd.DataFrame:
+    """Write one result to the ledger, in place of an older one of the same name, and return it as a row.
+
+    Args:
+        method: what was done, in the words of the lesson.
+        values: the metric of each run, one a seed.
+        data: data set and split, e.g. ``"ELPV test, 160 px"``.
+        trainable_params: parameters the optimizer changed.
+        seconds: of one run.
+        peak_mb: highest memory of the process during a run, in MB.
+
+    The column ``spread`` is half the width of the 95 % Student-t interval over the seeds.
+    """
+    interval = mean_and_interval(values)
+    row = pd.DataFrame([{
+        "lesson": current_lesson(), "method": method, "data": data, "profile": get_profile().name,
+        "seeds": len(values), "metric": metric, "mean": round(interval.mean, 4),
+        "spread": round(interval.spread, 4) if len(values) > 1 else float("nan"),
+        "trainable_params": trainable_params, "seconds": round(seconds, 1), "peak_mb": round(peak_mb, 0),
+    }], columns=list(COLUMNS))  # fmt: skip
+    path = ledger_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        table = pd.concat([_read(path), row]).drop_duplicates(_KEY, keep="last")
+        table = table.sort_values(["lesson", "profile"], kind="stable")
+        write_atomically(path, lambda part: table.to_csv(part, index=False))
+    return row
+
+
+def ledger_table(lesson: str | None = None, path: Path | None = None) -> pd.DataFrame:
+    """Return the rows of ``lesson`` (this one by default) in this profile, for display."""
+    table = _read(path or ledger_path())
+    here = (table["lesson"] == (lesson or current_lesson())) & (table["profile"] == get_profile().name)
+    return table[here].reset_index(drop=True)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))

@@ -1,0 +1,141 @@
+"""Pictures: one style, colours that the colour-blind can tell apart, an alternative text for each."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Image, display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .data import LabelledImages
+from .metrics import Interval, mean_and_interval
+
+# Okabe and Ito 2008, "Color Universal Design"; yellow is left out, too pale on white.
+BLUE, ORANGE, GREEN, PINK, SKY, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#5F5F5F"
+PALETTE = (BLUE, RED, GREEN, PINK, ORANGE, SKY, GREY)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+# The same method has the same colour and marker in every lesson.
+METHODS = {
+    "frozen features": (BLUE, "o"),
+    "fine-tuning": (RED, "s"),
+    "from scratch": (GREY, "^"),
+    "gradual unfreezing": (GREEN, "D"),
+    "baseline": ("black", "x"),
+}
+
+
+def use_course_style() -> None:
+    """Set fonts that can be read at the back of a lecture hall, and the colours of the course."""
+    plt.rcParams.update({
+        "figure.dpi": 100, "figure.constrained_layout.use": True, "figure.figsize": (8, 4.5),
+        "font.size": 13, "axes.titlesize": 14, "axes.labelsize": 13, "legend.fontsize": 12,
+        "xtick.labelsize": 12, "ytick.labelsize": 12, "axes.spines.top": False, "axes.spines.right": False,
+        "axes.grid": True, "grid.alpha": 0.3, "lines.linewidth": 2.2, "lines.markersize": 8,
+        "axes.prop_cycle": plt.cycler(color=PALETTE), "image.cmap": "cividis", "savefig.dpi": 100,
+        "svg.hashsalt": "course",
+    })  # fmt: skip
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Show a figure with an alternative text for those who cannot see it, and close it.
+
+    Raises:
+        ValueError: the text is too short to say what the picture shows.
+    """
+    if len(alt) < 30:
+        raise ValueError("Say in a sentence what the picture shows: axes, and what a reader should see in it.")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    plt.close(figure)
+    display(Image(buffer.getvalue(), format="png", alt=alt))
+
+
+def method_style(method: str) -> dict[str, str]:
+    """Return colour, marker and label of a method; the same in every lesson."""
+    colour, marker = METHODS[method]
+    return {"color": colour, "marker": marker, "label": method}
+
+
+def band(axes: Axes, x: Sequence[float], runs: Sequence[Sequence[float]], **style: object) -> None:
+    """Draw the mean over runs as a line, and the 95 % interval of the mean as a band.
+
+    Args:
+        runs: one sequence a seed, each as long as ``x``.
+    """
+    intervals = [mean_and_interval(values) for values in zip(*runs, strict=True)]
+    (line,) = axes.plot(x, [i.mean for i in intervals], **style)
+    if len(runs) > 1:
+        axes.fill_between(
+            x, [i.low for i in intervals], [i.high for i in intervals], color=line.get_color(), alpha=0.2, lw=0
+        )
+
+
+def interval_rows(axes: Axes, rows: dict[str, Interval], colours: Sequence[str] = PALETTE) -> None:
+    """Draw one row a method: a point at the mean, a bar for the interval, the number beside it."""
+    names = list(rows)
+    for place, name in enumerate(names):
+        interval, colour = rows[name], METHODS.get(name, (colours[place % len(colours)],))[0]
+        low, high = (v if np.isfinite(v) else interval.mean for v in (interval.low, interval.high))
+        axes.plot([low, high], [place, place], color=colour, lw=5, alpha=0.4, solid_capstyle="round")
+        axes.plot(interval.mean, place, marker=MARKERS[place % len(MARKERS)], color=colour, markersize=10)
+        axes.annotate(f"{interval.mean:.3f}", (interval.mean, place), (0, 10), textcoords="offset points", ha="center")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.7)
+    axes.grid(axis="y", visible=False)
+
+
+def image_grid(
+    images: LabelledImages,
+    indices: Sequence[int],
+    titles: Sequence[str] | None = None,
+    *,
+    columns: int = 6,
+    credit: str = "",
+    size: float = 1.7,
+) -> Figure:
+    """Return a figure of images with a title each and the credit that their licence asks for.
+
+    Args:
+        images: their transform is not applied: the picture shows what was photographed.
+        titles: the class names, where not given.
+    """
+    rows = -(-len(indices) // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(columns * size, rows * (size + 0.35) + 0.3), squeeze=False)
+    plain = images.with_transform(None)
+    for place, axes in enumerate(grid.flat):
+        axes.axis("off")
+        if place < len(indices):
+            image, label = plain[int(indices[place])]
+            axes.imshow(image)
+            axes.set_title(titles[place] if titles else images.class_names[label], fontsize=11)
+    if credit:
+        figure.supxlabel(credit, fontsize=8, color=GREY)
+    return figure
+
+
+def embedding_map(axes: Axes, points: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> None:
+    """Scatter (N, 2) points, one colour and marker a class."""
+    for number, name in enumerate(class_names):
+        chosen = points[labels == number]
+        axes.scatter(*chosen.T, s=22, color=PALETTE[number], marker=MARKERS[number], alpha=0.6, label=name, lw=0)
+    axes.set(xlabel="first direction", ylabel="second direction")
+    axes.legend()
+
+
+def confusion(axes: Axes, guesses: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> None:
+    """Draw how many images of each class (rows) were taken for each class (columns)."""
+    counts = np.zeros((len(class_names), len(class_names)), dtype=int)
+    np.add.at(counts, (labels, guesses), 1)
+    axes.imshow(counts / counts.sum(1, keepdims=True).clip(1), vmin=0, vmax=1, cmap="Blues")
+    for (row, column), count in np.ndenumerate(counts):
+        dark = count > counts[row].sum() / 2
+        axes.text(column, row, count, ha="center", va="center", color="white" if dark else "black", fontsize=15)
+    axes.set_xticks(range(len(class_names)), class_names)
+    axes.set_yticks(range(len(class_names)), class_names)
+    axes.set(xlabel="the model says", ylabel="the experts say")
+    axes.grid(visible=False)
