@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import nn
 from torchvision.transforms import v2
 
@@ -28,7 +28,7 @@ from .sources import SourceMissing, package_files
 class Preprocess:
     """Turn a PIL image into the tensor that a backbone was trained on.
 
-    Resize to a square, then ``augment`` where given, then to (3, size, size) float32
+    Cut out the largest square in the middle and resize it, then ``augment`` where given, then to (3, size, size) float32
     with the mean and standard deviation *of the pretraining*: a network fed with
     other statistics still answers, only worse (lesson 01 shows how much).
 
@@ -46,7 +46,7 @@ class Preprocess:
     def __call__(self, image: Image.Image) -> torch.Tensor:
         """Return the image as a float32 tensor (3, size, size)."""
         if image.size != (self.size, self.size):
-            image = image.resize((self.size, self.size), Image.Resampling.BICUBIC)
+            image = ImageOps.fit(image, (self.size, self.size), Image.Resampling.BICUBIC)
         if self.augment is not None:
             image = self.augment(image)
         return v2.functional.normalize(v2.functional.to_dtype(v2.functional.to_image(image), scale=True),

@@ -94,6 +94,34 @@ class measure:
             self.cost.peak_mb = torch.cuda.max_memory_allocated(self.device) / 1e6
 
 
+def training_memory_mb(model: torch.nn.Module, inputs: torch.Tensor) -> dict[str, float]:
+    """Return what one training step on ``inputs`` must keep in memory, in MB, by kind.
+
+    ``weights`` of all layers; ``gradients`` and ``optimizer`` (two moments of Adam) of the trainable
+    parameters; ``activations`` that the backward pass will need, counted as autograd saves them.
+    A frozen layer below the first trainable one saves none.
+    """
+    parameters = list(model.parameters())
+    known = {parameter.data_ptr() for parameter in parameters}
+    saved: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.data_ptr() not in known:
+            saved[tensor.data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        kept = model(inputs)  # the graph must live until everything is counted
+    trainable = sum(p.numel() * p.element_size() for p in parameters if p.requires_grad)
+    del kept
+    return {
+        "weights": sum(p.numel() * p.element_size() for p in parameters) / 1e6,
+        "gradients": trainable / 1e6,
+        "optimizer": 2 * trainable / 1e6,
+        "activations": sum(saved.values()) / 1e6,
+    }
+
+
 def accelerator():
     """Return Accelerate's view of this machine: device, processes, precision.
 

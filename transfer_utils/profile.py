@@ -23,39 +23,47 @@ class Profile:
     Attributes:
         name: ``"tiny"``, ``"laptop"`` or ``"full"``.
         backbone: name that :func:`transfer_utils.load_backbone` knows.
-        image_size: side of the square that a training image is resized to, in pixels.
-        feature_size: the same for features extracted once, which can afford more.
+        feature_size: side of the square image that features are extracted from once, in pixels.
+        image_size: the same for training a whole network, which costs more.
+        small_size: the same where many networks are trained.
         train_images, validation_images, test_images: at most this many images a
             split, ``None`` for all of them.
         seeds: one run is made for each of them.
-        label_budgets: numbers of labelled images in the label-budget experiments.
-        budget_steps: optimizer steps of one network trained on a label budget.
+        label_budgets: numbers of labelled images in the label-budget experiment.
+        budget_images: images a network sees at least while it trains on a label budget.
+        budget_epochs: passes over the data it makes at least.
         head_epochs: passes over the data when only a head is trained.
-        epochs: passes over the data when a backbone is trained.
-        sweep_epochs: the same in sweeps, where many runs share the time.
-        sweep_images: training images in sweeps, ``None`` for all.
+        epochs: passes over the data when a whole network is trained.
+        sweep_epochs, sweep_images: the same and the training images in sweeps, where
+            many runs share the time.
         batch_size: images a step, over all processes together.
-        evaluation_batch_size: images a forward pass without gradients.
+        head_batch_size: the same when a head is trained on stored features.
         bootstrap_samples: resamplings behind a confidence interval.
     """
 
     name: str
     backbone: str
-    image_size: int
     feature_size: int
+    image_size: int
+    small_size: int
     train_images: int | None
     validation_images: int | None
     test_images: int | None
     seeds: tuple[int, ...]
     label_budgets: tuple[int, ...]
-    budget_steps: int
+    budget_images: int
+    budget_epochs: int
     head_epochs: int
     epochs: int
     sweep_epochs: int
-    sweep_images: int | None
+    sweep_images: int
     batch_size: int
-    evaluation_batch_size: int
+    head_batch_size: int
     bootstrap_samples: int
+
+    def epochs_for(self, labels: int) -> int:
+        """Return the passes over ``labels`` images that a label-budget run makes."""
+        return max(self.budget_epochs, round(self.budget_images / labels))
 
     @property
     def judged(self) -> bool:
@@ -67,58 +75,64 @@ PROFILES: dict[str, Profile] = {
     "tiny": Profile(
         name="tiny",
         backbone="efficientnet_lite0",
-        image_size=64,
         feature_size=64,
+        image_size=64,
+        small_size=64,
         train_images=64,
         validation_images=32,
         test_images=48,
         seeds=(0, 1),
-        label_budgets=(20, 50),
-        budget_steps=2,
+        label_budgets=(20, 40),
+        budget_images=20,
+        budget_epochs=1,
         head_epochs=2,
-        epochs=2,
+        epochs=1,
         sweep_epochs=1,
         sweep_images=32,
         batch_size=16,
-        evaluation_batch_size=64,
+        head_batch_size=16,
         bootstrap_samples=100,
     ),
     "laptop": Profile(
         name="laptop",
         backbone="efficientnet_lite0",
-        image_size=96,
         feature_size=160,
+        image_size=96,
+        small_size=64,
         train_images=None,
         validation_images=None,
         test_images=None,
         seeds=(0, 1, 2),
-        label_budgets=(20, 50, 100, 200, 500, 1000),
-        budget_steps=30,
+        label_budgets=(20, 100, 300, 1000),
+        budget_images=960,
+        budget_epochs=3,
         head_epochs=20,
         epochs=4,
         sweep_epochs=2,
-        sweep_images=500,
-        batch_size=32,
-        evaluation_batch_size=128,
+        sweep_images=300,
+        batch_size=16,
+        head_batch_size=64,
         bootstrap_samples=2000,
     ),
     "full": Profile(
         name="full",
         backbone="resnet50",
-        image_size=224,
         feature_size=224,
+        image_size=224,
+        small_size=160,
         train_images=None,
         validation_images=None,
         test_images=None,
         seeds=(0, 1, 2, 3, 4),
         label_budgets=(20, 50, 100, 200, 500, 1000),
-        budget_steps=100,
+        budget_images=6000,
+        budget_epochs=10,
         head_epochs=30,
-        epochs=10,
-        sweep_epochs=5,
-        sweep_images=None,
-        batch_size=64,
-        evaluation_batch_size=256,
+        epochs=12,
+        sweep_epochs=6,
+        sweep_images=1000,
+        batch_size=32,
+        head_batch_size=64,
         bootstrap_samples=2000,
     ),
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch.utils.data import Dataset
 
 from ..progress import progress_bar
@@ -71,26 +71,28 @@ class LabelledImages(Dataset):
             identity=tuple(self.identity[i] for i in chosen.tolist()) if self.identity else None,
         )
 
-    def sample(self, count: int, seed: int) -> LabelledImages:
-        """Return ``count`` images drawn at random, every class in its own proportion.
-
-        Each class gives at least one image. The same seed gives the same images.
+    def sample_indices(self, count: int, seed: int) -> np.ndarray:
+        """Return ``count`` indices drawn at random, every class in its own proportion, at least one of each.
 
         Raises:
             ValueError: ``count`` is larger than the data, or smaller than the number of classes.
         """
         if not len(self.class_names) <= count <= len(self):
             raise ValueError(f"Cannot draw {count} images: there are {len(self)}, in {len(self.class_names)} classes.")
-        return self.subset(stratified_draw(self.labels.numpy(), count, seed))
+        return stratified_draw(self.labels.numpy(), count, seed)
+
+    def sample(self, count: int, seed: int) -> LabelledImages:
+        """Return the images at :meth:`sample_indices`: the same seed, the same images."""
+        return self.subset(self.sample_indices(count, seed))
 
     def resized(self, size: int) -> LabelledImages:
-        """Return the same images resized once to ``size`` x ``size`` pixels and kept in memory.
+        """Return the same images with their middle square resized once to ``size`` pixels, kept in memory.
 
         Saves decoding and resizing in every epoch, for data that fits.
         """
         small = []
         for image in progress_bar(self.images, f"resizing to {size} px"):
-            small.append(np.asarray(self.read(image).resize((size, size), Image.Resampling.BICUBIC)))
+            small.append(np.asarray(ImageOps.fit(self.read(image), (size, size), Image.Resampling.BICUBIC)))
         return replace(self, images=small, read=Image.fromarray, identity=None)
 
     def class_counts(self) -> dict[str, int]:
@@ -131,6 +133,15 @@ class ImageSplits:
             train=self.train.with_transform(train_transform or transform),
             validation=self.validation.with_transform(transform),
             test=self.test.with_transform(transform),
+        )
+
+    def resized(self, size: int) -> ImageSplits:
+        """Return the same splits resized once to ``size`` x ``size`` pixels and kept in memory."""
+        return replace(
+            self,
+            train=self.train.resized(size),
+            validation=self.validation.resized(size),
+            test=self.test.resized(size),
         )
 
     def limited(self, train: int | None, validation: int | None, test: int | None) -> ImageSplits:

@@ -3,7 +3,7 @@
 from .claims import ClaimFailed, claim
 from .exercises import check
 from .ledger import ledger_table, record
-from .opening import start
+from .opening import print_environment, start
 from .quiz import quiz
 
-__all__ = ["ClaimFailed", "check", "claim", "ledger_table", "quiz", "record", "start"]
+__all__ = ["ClaimFailed", "check", "claim", "ledger_table", "print_environment", "quiz", "record", "start"]

@@ -10,11 +10,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from filelock import FileLock
 
 from ..files import write_atomically
-from ..metrics import mean_and_interval
 from ..profile import get_profile
 from .opening import current_lesson
 
@@ -51,13 +51,12 @@ def record(
         seconds: of one run.
         peak_mb: highest memory of the process during a run, in MB.
 
-    The column ``spread`` is half the width of the 95 % Student-t interval over the seeds.
+    The column ``spread`` is the standard deviation over the seeds, empty for a single one.
     """
-    interval = mean_and_interval(values)
     row = pd.DataFrame([{
         "lesson": current_lesson(), "method": method, "data": data, "profile": get_profile().name,
-        "seeds": len(values), "metric": metric, "mean": round(interval.mean, 4),
-        "spread": round(interval.spread, 4) if len(values) > 1 else float("nan"),
+        "seeds": len(values), "metric": metric, "mean": round(float(np.mean(values)), 4),
+        "spread": round(float(np.std(values, ddof=1)), 4) if len(values) > 1 else float("nan"),
         "trainable_params": trainable_params, "seconds": round(seconds, 1), "peak_mb": round(peak_mb, 0),
     }], columns=list(COLUMNS))  # fmt: skip
     path = ledger_path()

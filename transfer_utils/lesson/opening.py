@@ -12,8 +12,16 @@ from ..profile import Profile, get_profile
 _current = "unnamed"
 
 
+def print_environment() -> None:
+    """Print profile, device and versions: the last line of every lesson's setup cell."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "timm"))
+    print(
+        f"Profile: {get_profile().name}. Device: {describe_device()}. Python {platform.python_version()}, {versions}."
+    )
+
+
 def start(lesson: str) -> Profile:
-    """Print profile, device and versions, set the style of the plots, and return the profile.
+    """Begin a lesson: set the style of its plots and return the profile its sizes come from.
 
     Args:
         lesson: the notebook's name without its ending, e.g. ``"01_feature_extraction"``;
@@ -21,12 +29,8 @@ def start(lesson: str) -> Profile:
     """
     global _current
     _current = lesson
-    profile = get_profile()
     use_course_style()
-    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "timm"))
-    print(f"Profile: {profile.name}   Device: {describe_device()}")
-    print(f"Python {platform.python_version()}, {versions}")
-    return profile
+    return get_profile()
 
 
 def current_lesson() -> str:

@@ -20,9 +20,10 @@ def quiz(question: str, options: dict[str, str], answer: str) -> None:
     """
     if answer not in options or len(options) < 2:
         raise ValueError(f"The answer {answer!r} must be one of two or more options: {list(options)}.")
+    verdict = {True: "Right.", False: "No."}
     rows = "".join(
-        f"<details style='margin:0.3em 0 0.3em 1em'><summary>{html.escape(option)}</summary><p style='margin-left:1.5em'>"
-        f"<b>{'Right.' if option == answer else 'No.'}</b> {html.escape(why)}</p></details>"
+        f"<details style='margin:0.3em 0 0.3em 1em'><summary>{html.escape(option)}</summary>"
+        f"<p style='margin-left:1.5em'><b>{verdict[option == answer]}</b> {html.escape(why)}</p></details>"
         for option, why in options.items()
     )
     display(HTML(f"<p><b>{html.escape(question)}</b> Open the option you choose.</p>{rows}"))
