@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from accelerate.utils import broadcast, gather_object
 from torch import nn
 from torch.utils.data import Dataset
@@ -31,43 +30,7 @@ from .profile import get_profile
 from .progress import progress_bar
 from .schedules import one_cycle
 from .seeding import named_seed, set_seed
-
-Metrics = dict[str, float]
-
-
-@dataclass
-class TrainState:
-    """Where a run stands. Schedules of any technique depend on ``progress``, which grows every step.
-
-    Attributes:
-        step, total_steps: optimizer steps done, and in all.
-        epoch, epochs: the same for passes over the data, counted from 0.
-    """
-
-    step: int
-    total_steps: int
-    epoch: int
-    epochs: int
-
-    @property
-    def progress(self) -> float:
-        """Share of the run that is done, from 0 at the first step to 1 after the last."""
-        return self.step / self.total_steps
-
-
-Step = Callable[[nn.Module, Any, TrainState], tuple[torch.Tensor, Metrics]]
-
-
-def classification_step(model: nn.Module, batch: Any, state: TrainState) -> tuple[torch.Tensor, Metrics]:
-    """Cross-entropy of ``batch = (inputs, labels)``: the step of all ordinary training."""
-    inputs, labels = batch
-    outputs = model(inputs)
-    if isinstance(outputs, tuple):  # Inception in training: the auxiliary head counts 0.4 (torchvision's recipe)
-        outputs, auxiliary = outputs
-        loss = F.cross_entropy(outputs, labels) + 0.4 * F.cross_entropy(auxiliary, labels)
-    else:
-        loss = F.cross_entropy(outputs, labels)
-    return loss, {"accuracy": float((outputs.argmax(1) == labels).float().mean())}
+from .steps import Metrics, Step, TrainState, classification_step
 
 
 @dataclass
