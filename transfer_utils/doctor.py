@@ -116,7 +116,7 @@ def _source(source: Source, profile: str) -> Finding:
     """Look for one source; what another profile needs is mentioned, but not called missing."""
     try:
         found, advice = _look_for(source)
-    except (SourceMissing, WrongHash) as error:
+    except (SourceMissing, WrongHash, PermissionError) as error:
         found, advice = "", str(error)
     if found:
         return Finding(OK, f"{source.title}: {found}")

@@ -10,12 +10,14 @@ The solution is the source of an exercise. In a solution cell
     # CHECK
     check("01.1 Count", trainable, conditions, must_pass=True)
 
-the starter cell is what stands above ``# CHECK``, with each marked region replaced by ``...``, or by
-the text after a colon: ``# BEGIN SOLUTION: return ...``.
+the starter cell is what stands above ``# CHECK``, with each marked region replaced by ``...``. A region
+that is one assignment to a name, not indented, keeps the name (``points = ...``), and the text after a
+colon is taken as it is: ``# BEGIN SOLUTION: return ...``.
 """
 
 from __future__ import annotations
 
+import ast
 import base64
 import copy
 import hashlib
@@ -88,26 +90,37 @@ def starter_of(solution: str) -> str:
     Raises:
         ValueError: a region is not closed, not opened, or there is none.
     """
-    lines, inside, regions = [], False, 0
+    lines, begin, region = [], None, []
     for line in solution.splitlines():
-        if line.strip() == "# CHECK" and not inside:
+        if begin is None and line.strip() == "# CHECK":
             break
-        if begin := _BEGIN.match(line):
-            if inside:
+        if found := _BEGIN.match(line):
+            if begin:
                 raise ValueError("a second # BEGIN SOLUTION stands before the # END SOLUTION of the first")
-            inside, regions = True, regions + 1
-            lines.append(begin[1] + (begin[2] or "..."))
+            begin, region = found, []
         elif _END.match(line):
-            if not inside:
+            if not begin:
                 raise ValueError("# END SOLUTION stands without # BEGIN SOLUTION")
-            inside = False
-        elif not inside:
-            lines.append(line.rstrip())
-    if inside:
+            lines.append(begin[1] + (begin[2] or _gap(begin[1], region)))
+            begin = None
+        else:
+            (lines if begin is None else region).append(line.rstrip())
+    if begin:
         raise ValueError("# BEGIN SOLUTION stands without # END SOLUTION")
-    if not regions:
+    if "# BEGIN SOLUTION" not in solution:
         raise ValueError("nothing is marked with # BEGIN SOLUTION and # END SOLUTION")
     return "\n".join(lines).strip("\n")
+
+
+def _gap(indent: str, region: list[str]) -> str:
+    """Return what replaces a region: ``...``, or ``name = ...`` where it is one assignment, not indented."""
+    try:
+        body = ast.parse("\n".join(region)).body if not indent else []
+    except SyntaxError:  # part of a larger statement
+        return "..."
+    if len(body) == 1 and isinstance(body[0], ast.Assign) and isinstance(body[0].targets[0], ast.Name):
+        return f"{body[0].targets[0].id} = ..."
+    return "..."
 
 
 def drift(notebook: NotebookNode) -> list[str]:
