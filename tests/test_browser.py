@@ -42,11 +42,19 @@ PLACE_OF_SLIDER = """() => [...window.jupyterapp.shell.currentWidget.content.mod
     cell.type === "code" && Array.from({length: cell.outputs.length}, (_, i) => cell.outputs.get(i).toJSON())
         .some(output => "application/vnd.jupyter.widget-view+json" in (output.data ?? {})))"""
 
+# What the slider says and the picture it draws, or null where one of them is not there yet.
+SLIDER = """() => { const readout = document.querySelector(".widget-readout");
+    const picture = readout?.closest(".jp-OutputArea-output")?.querySelector("img");
+    return readout?.innerText && picture?.src ? [readout.innerText, picture.src] : null }"""
+NO_NEWS = "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+
 
 @pytest.fixture
 def lab(tmp_path):
     """Yield the address of a JupyterLab that shows a copy of the lesson, and end it afterwards."""
     shutil.copyfile(NOTEBOOK, tmp_path / NOTEBOOK.name)
+    (tmp_path / NO_NEWS).parent.mkdir(parents=True)
+    (tmp_path / NO_NEWS).write_text('{"fetchNews": "false"}')
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     token = secrets.token_hex(16)
@@ -58,7 +66,7 @@ def lab(tmp_path):
     }  # fmt: skip
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser",
                "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
-               f"--ServerApp.root_dir={tmp_path}", "--LabApp.news_url=None",
+               f"--ServerApp.root_dir={tmp_path}",
                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]  # fmt: skip
     with open(tmp_path / "lab.log", "w") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
@@ -110,16 +118,16 @@ def test_lesson_runs_and_a_slider_moves(lab, page, tmp_path):
     place = page.evaluate(PLACE_OF_SLIDER)
     assert place >= 0, "no cell shows a widget"
     page.evaluate(SHOW_CELL, place)
-    handle, readout = page.locator(".noUi-handle").first, page.locator(".widget-readout").first
+    handle = page.locator(".noUi-handle").first
     handle.wait_for(timeout=30_000)
-    before = readout.inner_text()
+    page.wait_for_function(SLIDER, timeout=30_000)
+    before = page.evaluate(SLIDER)
+    at_the_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
     handle.focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function(
-        "before => document.querySelector('.widget-readout').innerText !== before", arg=before, timeout=10_000
-    )
+    page.keyboard.press("ArrowLeft" if at_the_end else "ArrowRight")
+    moved = "before => { const now = (" + SLIDER + ")(); return now && now[0] !== before[0] && now[1] !== before[1] }"
+    page.wait_for_function(moved, arg=before, timeout=60_000)
     page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
-    page.wait_for_timeout(1000)  # until the new picture is drawn
     screenshot = Path(os.environ.get("COURSE_SCREENSHOT") or tmp_path / "lesson.png")
     page.screenshot(path=screenshot)
     assert screenshot.stat().st_size > 20_000
