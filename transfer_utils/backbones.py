@@ -28,9 +28,9 @@ from .sources import SourceMissing, package_files
 class Preprocess:
     """Turn a PIL image into the tensor that a backbone was trained on.
 
-    Cut out the largest square in the middle and resize it, then ``augment`` where given, then to (3, size, size) float32
-    with the mean and standard deviation *of the pretraining*: a network fed with
-    other statistics still answers, only worse (lesson 01 shows how much).
+    Cut out the largest square in the middle and resize it, then ``augment`` where given, then
+    to (3, size, size) float32 with the mean and standard deviation *of the pretraining*: a
+    network fed with other statistics still answers, only worse (lesson 01 shows how much).
 
     Attributes:
         size: side of the square, in pixels.

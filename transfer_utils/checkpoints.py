@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 from pathlib import Path
 
 import torch
@@ -19,16 +20,24 @@ class CheckpointMismatch(ValueError):
 def run_identity(model: nn.Module, optimizer: torch.optim.Optimizer, **settings: object) -> dict[str, str]:
     """Return what a run must have in common with a checkpoint that it goes on from."""
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    groups = [{k: v for k, v in g.items() if k not in ("params", "initial_lr")} for g in optimizer.param_groups]
-    digest = hashlib.sha256()
-    for tensor in model.state_dict().values():
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    groups = [
+        {k: g.get("initial_lr", v) if k == "lr" else v for k, v in g.items() if k not in ("params", "initial_lr")}
+        for g in optimizer.param_groups
+    ]
     return {
         "model": hashlib.sha256(repr(shapes).encode()).hexdigest(),
-        "starting weights": digest.hexdigest(),
+        "starting weights": _digest(model.state_dict()),
         "optimizer": f"{type(optimizer).__name__} {groups}",
-        **{name.replace("_", " "): repr(value) for name, value in settings.items()},
+        # Without the addresses of functions, which differ in every process.
+        **{name.replace("_", " "): re.sub(" at 0x[0-9a-f]+", "", repr(value)) for name, value in settings.items()},
     }
+
+
+def _digest(weights: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for tensor in weights.values():
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def save_checkpoint(path: Path, content: dict) -> None:
@@ -54,6 +63,13 @@ def load_checkpoint(path: Path, identity: dict[str, str]) -> dict | None:
     different = [name for name in identity if found.get(name) != identity[name]]
     if "model" in different:
         raise CheckpointMismatch(f"{path} is a checkpoint of another model: its layers differ. {advice}")
+    if different == ["starting weights"] and identity["starting weights"] in _reached(content):
+        return content  # the same cell run again: the model stands where the checkpoint does
     if different:
         raise CheckpointMismatch(f"{path} is a checkpoint of another run: {', '.join(different)} differ. {advice}")
     return content
+
+
+def _reached(content: dict) -> set[str]:
+    """Return the digests of the weights that the run of a checkpoint has left in its model."""
+    return {_digest(content[name]) for name in ("model", "best") if content[name]}

@@ -85,6 +85,7 @@ def extract_features(
 
     Raises:
         ValueError: the transform is random, so there is no one answer to store, or missing.
+        PermissionError: the cache folder cannot be written.
 
     Example:
         >>> features = extract_features(model, cells.with_transform(model.card.preprocess(160)))  # doctest: +SKIP
@@ -96,7 +97,7 @@ def extract_features(
         extracted = [extract_features(model, s, batch_size=batch_size, cache=cache, progress=progress) for s in splits]
         return FeatureSplits(*extracted)
     _require_fixed_transform(data)
-    path = cache_folder() / "features" / f"{_key(model, data)}.safetensors" if cache else None
+    path = cache_folder() / "features" / f"{_key(model, data)}.safetensors" if cache and _has_a_name(data) else None
     values = _read(path, len(data)) if path else None
     if values is None:
         values = predict(model, data, output_of=_head_input, batch_size=batch_size,
@@ -109,11 +110,25 @@ def extract_features(
 def _require_fixed_transform(data: LabelledImages) -> None:
     if data.transform is None:
         raise ValueError("The images have no transform. Use data.with_transform(model.card.preprocess(size)).")
-    if getattr(data.transform, "augment", None) is not None:
+    again = [data[0][0] for _ in range(4 if len(data) else 0)]
+    random = any(not torch.equal(again[0], other) for other in again)
+    if random or getattr(data.transform, "augment", None) is not None:
         raise ValueError(
             "The transform augments at random, so an image has no one feature vector to store. Extract "
             "with model.card.preprocess(size), or train with fit(...) to use augmentation."
         )
+
+
+def _has_a_name(data: LabelledImages) -> bool:
+    """Return whether the transform says what it does; a plain function, known by its address, does not."""
+    if " at 0x" not in repr(data.transform):
+        return True
+    warnings.warn(
+        f"The features are not cached, because {data.transform!r} does not say what it does. "
+        "Use model.card.preprocess(size), or a dataclass whose fields are its settings.",
+        stacklevel=4,
+    )
+    return False
 
 
 def _key(model: nn.Module, data: LabelledImages) -> str:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from .heads import _card
@@ -52,6 +54,7 @@ def freeze(*parts: nn.Module | LayerGroup) -> None:
     for part in parts:
         for parameter in _parameters(part):
             parameter.requires_grad_(False)
+            parameter.grad = None  # left over from when it learned, an optimizer would still follow it
         for module in _modules(part):
             module.train = functools.partial(_train_what_can_learn, module)
     for part in parts:
@@ -87,6 +90,18 @@ def _modules(part: nn.Module | LayerGroup) -> list[nn.Module]:
 def trainable_parameters(model: nn.Module) -> int:
     """Return the number of parameters that an optimizer would change."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def distance_moved(model: nn.Module, start: nn.Module, names: Iterable[str] | None = None) -> float:
+    """Return how far parameters of ``model`` lie from those of ``start``, relative to their length.
+
+    ``|theta - theta_0| / |theta_0|`` over all ``names`` together, Euclidean. Without ``names``: the whole body.
+    """
+    now, before = dict(model.named_parameters()), dict(start.named_parameters())
+    head = _card(start).head + "."
+    chosen = [name for name in before if not name.startswith(head)] if names is None else list(names)
+    difference = torch.cat([(now[n].detach().cpu() - before[n].detach().cpu()).flatten() for n in chosen])
+    return float(difference.norm() / torch.cat([before[n].detach().cpu().flatten() for n in chosen]).norm())
 
 
 # ------------------------------------------------------------- layer groups

@@ -59,13 +59,18 @@ def check_scores(logits: torch.Tensor, labels: torch.Tensor) -> None:
         raise ValueError(
             f"Expected logits (N, C) and labels (N,), N > 0; got {tuple(logits.shape)}, {tuple(labels.shape)}."
         )
-    if labels.min() < 0 or labels.max() >= logits.shape[1]:
-        raise ValueError(
-            f"Labels run from {int(labels.min())} to {int(labels.max())}, but the model has {logits.shape[1]} "
-            f"outputs, for labels 0 to {logits.shape[1] - 1}. Replace the head or renumber the labels."
-        )
+    check_labels(labels, logits.shape[1])
     if not torch.isfinite(logits).all():
         raise ValueError("Some scores are NaN or infinite: training diverged. Lower the learning rate.")
+
+
+def check_labels(labels: torch.Tensor, outputs: int) -> None:
+    """Raise ``ValueError`` unless every label is one of 0 to ``outputs - 1``."""
+    if labels.min() < 0 or labels.max() >= outputs:
+        raise ValueError(
+            f"Labels run from {int(labels.min())} to {int(labels.max())}, but the model has {outputs} "
+            f"outputs, for labels 0 to {outputs - 1}. Replace the head or renumber the labels."
+        )
 
 
 @dataclass(frozen=True)
@@ -133,10 +138,14 @@ def paired_difference(
 
     Resampling the *same* images for both removes the luck they share, so this is sharper than
     comparing two intervals. An interval that holds 0 says: not separated.
+
+    Args:
+        logits_a, logits_b: (N, C), or (runs, N, C) for several runs of each, which are averaged.
+        labels: (N,).
     """
-    right_a, right_b = logits_a.argmax(1) == labels, logits_b.argmax(1) == labels
-    difference = right_a.double() - right_b.double()
-    values = [float(difference[i].mean()) for i in _resamples(len(labels), samples, seed)]
+    right_a, right_b = ((logits.argmax(-1) == labels).double() for logits in (logits_a, logits_b))
+    difference = right_a.reshape(-1, len(labels)).mean(0) - right_b.reshape(-1, len(labels)).mean(0)  # (N,)
+    values = difference[_resamples(len(labels), samples, seed)].mean(1)
     return _percentiles(float(difference.mean()), values, confidence)
 
 

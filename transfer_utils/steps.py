@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .metrics import check_labels
+
 Metrics = dict[str, float]
 
 
@@ -41,12 +43,16 @@ Step = Callable[[nn.Module, Any, TrainState], tuple[torch.Tensor, Metrics]]
 
 
 def classification_step(model: nn.Module, batch: Any, state: TrainState) -> tuple[torch.Tensor, Metrics]:
-    """Cross-entropy of ``batch = (inputs, labels)``: the step of all ordinary training."""
+    """Cross-entropy of ``batch = (inputs, labels)``: the step of all ordinary training.
+
+    Raises:
+        ValueError: a label the model has no output for.
+    """
     inputs, labels = batch
     outputs = model(inputs)
-    if isinstance(outputs, tuple):  # Inception in training: the auxiliary head counts 0.4 (torchvision's recipe)
-        outputs, auxiliary = outputs
-        loss = F.cross_entropy(outputs, labels) + 0.4 * F.cross_entropy(auxiliary, labels)
-    else:
-        loss = F.cross_entropy(outputs, labels)
+    outputs, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
+    check_labels(labels, outputs.shape[1])
+    loss = F.cross_entropy(outputs, labels)
+    if auxiliary:  # Inception in training: its second head counts 0.4 (torchvision's recipe)
+        loss = loss + 0.4 * F.cross_entropy(auxiliary[0], labels)
     return loss, {"accuracy": float((outputs.argmax(1) == labels).float().mean())}

@@ -19,12 +19,14 @@ from typing import Any
 import torch
 from accelerate.utils import broadcast, gather_object
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import Dataset
 
 from .batches import TrainingBatches, to_device
 from .checkpoints import load_checkpoint, run_identity, save_checkpoint
 from .devices import accelerator, measure
 from .evaluation import evaluate
+from .files import writable
 from .interrupts import interrupts_wait
 from .profile import get_profile
 from .progress import progress_bar
@@ -97,8 +99,10 @@ def fit(
         CheckpointMismatch: the checkpoint is of another model or another run.
         KeyboardInterrupt: after Ctrl-C, once the step is done and saved.
     """
+    if epochs < 1:
+        raise ValueError(f"The number of epochs must be 1 or more, not {epochs}.")
     settings = {key: value for key, value in locals().items() if key in _Run.__dataclass_fields__}
-    settings["batch_size"] = batch_size or get_profile().batch_size
+    settings["batch_size"] = get_profile().batch_size if batch_size is None else batch_size
     settings["optimizer"] = optimizer or torch.optim.AdamW(_trainable(model), lr=lr)
     return _Run(**settings).run()
 
@@ -129,6 +133,8 @@ class _Run:
         self.machine = accelerator()
         self.total_steps = self.epochs * len(self._batches(0))
         self.identity = self._identity() if self.checkpoint else {}
+        if self.checkpoint:  # before hours of training, not after
+            writable(Path(self.checkpoint).parent)
         self.model.to(self.machine.device)
         for group in self.optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
@@ -148,6 +154,8 @@ class _Run:
         if self.best is not None:
             self.model.load_state_dict(self.best)
         self.model.eval()
+        if self.interrupted.is_set():  # Ctrl-C after the last step: all is done, but what comes next was not wanted
+            raise KeyboardInterrupt("training had just finished; the model has its best weights")
         return self.result
 
     # ---------------------------------------------------------- one epoch
@@ -162,7 +170,7 @@ class _Run:
             self.at_epoch_start(self.model, epoch)
         _trainable(self.model)  # a schedule may have frozen everything
         self.model.train()
-        wrapped = self.machine.prepare_model(self.model)
+        wrapped = self._wrapped()
         batches = self._batches(epoch)
         loader = batches.loader(self.first_batch, self.workers)
         for number, (batch, share) in enumerate(loader, self.first_batch):
@@ -170,7 +178,7 @@ class _Run:
             metrics = self._one_step(wrapped, to_device(batch, self.machine.device), share, state)
             items = share * (batches.bounds[number][1] - batches.bounds[number][0])
             for name, value in metrics.items():
-                self.totals[name] = self.totals.get(name, 0.0) + value * items
+                self.totals[name] = self.totals.get(name, 0.0) + float(value) * items
             self.first_batch = number + 1
             bar.update()
             self._pause_if_due()
@@ -212,6 +220,9 @@ class _Run:
         if key not in row:
             known = ", ".join(name.removeprefix("validation_") for name in row if name.startswith("validation_"))
             raise ValueError(f"There is no metric {self.monitor!r} to monitor; there are {known}, and each with '-'.")
+        if math.isnan(row[key]):
+            raise ValueError(f"The validation {key.removeprefix('validation_')} is not a number, perhaps because "
+                             "a class is absent from the validation data. Monitor another metric.")  # fmt: skip
         return -row[key] if self.monitor.startswith("-") else row[key]
 
     def _is_finished(self) -> bool:
@@ -221,18 +232,24 @@ class _Run:
     # ------------------------------------------------- saving and going on
 
     def _identity(self) -> dict[str, str]:
-        names = {"step": self.step, "schedule": self.schedule}
         return run_identity(
             self.model, self.optimizer, epochs=self.epochs, batch_size=self.batch_size, seed=self.seed,
             training_items=len(self.train), monitor=self.monitor, patience=self.patience,
-            **{name: getattr(function, "__qualname__", repr(function)) for name, function in names.items()},
+            step=self.step, schedule=self.schedule, at_epoch_start=self.at_epoch_start,
         )  # fmt: skip
 
     def _pause_if_due(self) -> None:
         """Save when it is time to; stop, saved, when Ctrl-C asked for it."""
-        if self.interrupted.is_set() or time.perf_counter() - self.saved > self.save_every:
+        interrupted = self.interrupted.is_set()
+        due = interrupted or time.perf_counter() - self.saved > self.save_every
+        if self.machine.num_processes > 1:  # clocks differ, so the processes decide together, now and then
+            if self.result.steps % 20:
+                return
+            wishes = gather_object([(interrupted, due)])
+            interrupted, due = any(wish[0] for wish in wishes), any(wish[1] for wish in wishes)
+        if due:
             self._save(finished=False)
-        if self.interrupted.is_set():
+        if interrupted:
             where = f"saved to {self.checkpoint}: call fit again to go on" if self.checkpoint else "no checkpoint given"
             raise KeyboardInterrupt(f"stopped after step {self.result.steps} of {self.total_steps}, {where}")
 
@@ -267,6 +284,16 @@ class _Run:
         return saved["finished"]
 
     # -------------------------------------------------- several processes
+
+    def _wrapped(self) -> nn.Module:
+        """Return what a step calls: the model, or the model that averages gradients over processes.
+
+        Wrapped anew each epoch, because what is frozen may have changed.
+        """
+        if self.machine.num_processes == 1:
+            return self.model
+        gpu = [self.machine.device] if self.machine.device.type == "cuda" else None
+        return DistributedDataParallel(self.model, device_ids=gpu)
 
     def _summed_totals(self) -> Metrics:
         everyone = gather_object([self.totals])

@@ -53,7 +53,7 @@ def image_folder(
     root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder. Give the folder that holds one sub-folder a class.")
-    laid_out = {SPLIT_NAMES[p.name]: p for p in _sub_folders(root) if p.name in SPLIT_NAMES}
+    laid_out = {SPLIT_NAMES[p.name.lower()]: p for p in _sub_folders(root) if p.name.lower() in SPLIT_NAMES}
     if "train" in laid_out:
         parts = {name: _read_classes(folder) for name, folder in laid_out.items()}
         splits = _complete(parts, validation_share, seed)

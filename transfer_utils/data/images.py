@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,12 @@ class LabelledImages(Dataset):
         """Return a hash that changes when any image, label or the order changes."""
         digest = hashlib.sha256(self.labels.numpy().tobytes())
         for image in self.identity or self.images:
-            digest.update(image.encode() if isinstance(image, str) else np.ascontiguousarray(image).data)
+            if isinstance(image, (str, Path)):
+                digest.update(f"{image}\n".encode())
+            else:
+                pixels = np.ascontiguousarray(image)
+                digest.update(f"{pixels.shape} {pixels.dtype}".encode())
+                digest.update(pixels.data)
         return digest.hexdigest()
 
 
@@ -159,17 +165,23 @@ class ImageSplits:
 
 
 def stratified_draw(groups: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Return ``count`` indices in random order, each group in proportion (largest remainder)."""
+    """Return ``count`` indices in random order, each group in proportion (largest remainder).
+
+    Every group gives one at least, where ``count`` is not smaller than the number of groups.
+    """
+    if not 0 <= count <= len(groups):
+        raise ValueError(f"Cannot draw {count} of {len(groups)}.")
     random = np.random.default_rng(named_seed(seed, "stratified draw", count))
     values, sizes = np.unique(groups, return_counts=True)
     exact = sizes * count / len(groups)
-    takes = np.minimum(np.maximum(np.floor(exact), 1), sizes).astype(int)
+    least = 1 if count >= len(values) else 0
+    takes = np.maximum(np.floor(exact), least).astype(int)
     while takes.sum() != count:  # one at a time: the most short-changed gains, the most favoured gives
         surplus = takes - exact
         if takes.sum() < count:
             takes[np.argmin(np.where(takes < sizes, surplus, np.inf))] += 1
         else:
-            takes[np.argmax(np.where(takes > 1, surplus, -np.inf))] -= 1
+            takes[np.argmax(np.where(takes > least, surplus, -np.inf))] -= 1
     chosen = [random.permutation(np.flatnonzero(groups == v))[:n] for v, n in zip(values, takes, strict=True)]
     return random.permutation(np.concatenate(chosen))
 
