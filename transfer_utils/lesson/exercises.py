@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 Condition = tuple[Callable[[object], bool], str]
 
 
-def check(name: str, answer: object, conditions: Sequence[Condition], *, must_pass: bool = False) -> bool:
-    """Check an answer, say what is right or what to look at, and return whether all is right.
+def check(name: str, answer: object, conditions: Sequence[Condition], *, must_pass: bool = False) -> None:
+    """Check an answer and say that it is right, or what to look at.
 
     An exercise that was not touched (its answer is ``...`` or ``None``) is said to be open, so
     that "Run all" passes. A function that still returns ``...`` counts as not touched.
@@ -25,11 +25,10 @@ def check(name: str, answer: object, conditions: Sequence[Condition], *, must_pa
     verdict = _first_problem(answer, conditions)
     if verdict is None:
         print(f"Exercise {name}: right.")
-        return True
-    if must_pass:
+    elif must_pass:
         raise AssertionError(f"Exercise {name}: the solution fails its own check: {verdict}")
-    print(f"Exercise {name}: {verdict}")
-    return False
+    else:
+        print(f"Exercise {name}: {verdict}")
 
 
 def _first_problem(answer: object, conditions: Sequence[Condition]) -> str | None:
