@@ -149,6 +149,28 @@ def paired_difference(
     return _percentiles(float(difference.mean()), values, confidence)
 
 
+def paired_runs_difference(
+    runs_a: Sequence[torch.Tensor],
+    runs_b: Sequence[torch.Tensor],
+    labels: torch.Tensor,
+    *,
+    samples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Return mean accuracy of A's runs minus that of B's on the same test images, with its bootstrap interval.
+
+    As :func:`paired_difference`, but a method may have several runs (seeds), each (N, C): on every image it
+    counts with the share of its runs that are right. The interval is over the images, not over the seeds.
+    """
+    right_a, right_b = (
+        torch.stack([(logits.argmax(1) == labels).double() for logits in runs]).mean(0) for runs in (runs_a, runs_b)
+    )
+    difference = right_a - right_b
+    values = [float(difference[i].mean()) for i in _resamples(len(labels), samples, seed)]
+    return _percentiles(float(difference.mean()), values, confidence)
+
+
 def _resamples(count: int, samples: int, seed: int) -> torch.Tensor:
     random = np.random.default_rng(named_seed(seed, "bootstrap", count))
     return torch.from_numpy(random.integers(0, count, size=(samples, count)))

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .data import LabelledImages
-from .metrics import Interval, mean_and_interval
+from .metrics import Interval
 
 # Okabe and Ito 2008, "Color Universal Design"; yellow is left out, too pale on white.
 BLUE, ORANGE, GREEN, PINK, SKY, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#5F5F5F"
@@ -62,17 +62,16 @@ def method_style(method: str) -> dict[str, str]:
 
 
 def band(axes: Axes, x: Sequence[float], runs: Sequence[Sequence[float]], **style: object) -> None:
-    """Draw the mean over runs as a line, and the 95 % interval of the mean as a band.
+    """Draw the mean over runs as a line, one standard deviation as a band, and each run as a small dot.
 
     Args:
         runs: one sequence a seed, each as long as ``x``.
     """
-    intervals = [mean_and_interval(values) for values in zip(*runs, strict=True)]
-    (line,) = axes.plot(x, [i.mean for i in intervals], **style)
-    if len(runs) > 1:
-        axes.fill_between(
-            x, [i.low for i in intervals], [i.high for i in intervals], color=line.get_color(), alpha=0.2, lw=0
-        )
+    values = np.asarray(runs, dtype=float)  # (runs, len(x))
+    mean, deviation = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+    (line,) = axes.plot(x, mean, **style)
+    axes.fill_between(x, mean - deviation, mean + deviation, color=line.get_color(), alpha=0.2, lw=0)
+    axes.plot(x, values.T, ".", color=line.get_color(), markersize=5, alpha=0.6)
 
 
 def interval_rows(axes: Axes, rows: dict[str, Interval], colours: Sequence[str] = PALETTE) -> None:
@@ -83,7 +82,8 @@ def interval_rows(axes: Axes, rows: dict[str, Interval], colours: Sequence[str] 
         low, high = (v if np.isfinite(v) else interval.mean for v in (interval.low, interval.high))
         axes.plot([low, high], [place, place], color=colour, lw=5, alpha=0.4, solid_capstyle="round")
         axes.plot(interval.mean, place, marker=MARKERS[place % len(MARKERS)], color=colour, markersize=10)
-        axes.annotate(f"{interval.mean:.3f}", (interval.mean, place), (0, 10), textcoords="offset points", ha="center")
+        axes.annotate(f"{interval.mean:.3f}", (interval.mean, place), (0, 10), textcoords="offset points", ha="center",
+                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.7)
     axes.grid(axis="y", visible=False)
@@ -139,3 +139,51 @@ def confusion(axes: Axes, guesses: np.ndarray, labels: np.ndarray, class_names: 
     axes.set_yticks(range(len(class_names)), class_names)
     axes.set(xlabel="the model says", ylabel="the experts say")
     axes.grid(visible=False)
+
+
+def points(axes: Axes, x: Sequence[float], intervals: Sequence[Interval], **style: object) -> None:
+    """Draw intervals as points with bars, joined by a line; ``style`` as in ``Axes.errorbar``."""
+    mean = np.array([interval.mean for interval in intervals])
+    low, high = np.array([interval.low for interval in intervals]), np.array([interval.high for interval in intervals])
+    axes.errorbar(x, mean, yerr=np.clip([mean - low, high - mean], 0, None), capsize=4, **style)
+
+
+def learning_curve(
+    axes: Axes, history: Sequence[dict[str, float]], metric: str, best_epoch: int | None = None, **style: object
+) -> None:
+    """Draw one metric of a training history by epoch, counted from 1, and circle the epoch whose weights were kept.
+
+    Args:
+        history, best_epoch: of :class:`transfer_utils.training.FitResult`; ``None`` for no circle.
+        metric: a key of its rows, e.g. ``"validation_accuracy"``.
+    """
+    values = [row[metric] for row in history]
+    axes.plot(range(1, len(values) + 1), values, **style)
+    if best_epoch is not None:
+        axes.plot(best_epoch + 1, values[best_epoch], "o", ms=16, mfc="none", mec="black", mew=1.5)
+    axes.set(xlabel="epoch", ylabel=metric.replace("_", " "))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+
+
+def stacked_bars(axes: Axes, parts: dict[object, dict[str, float]]) -> None:
+    """Draw one bar a key of ``parts``, made of its named values on top of each other, with a legend."""
+    bottom = np.zeros(len(parts))
+    for place, name in enumerate(next(iter(parts.values()))):
+        height = np.array([values[name] for values in parts.values()])
+        axes.bar(list(parts), height, bottom=bottom, color=PALETTE[place % len(PALETTE)], label=name)
+        bottom += height
+    axes.legend(fontsize=10)
+
+
+def picture_row(pictures: dict[str, object], *, columns: int, credit: str = "", size: float = 2.1) -> Figure:
+    """Return a figure of pictures (PIL images or arrays), each under its name, with the credit of their licence."""
+    rows = -(-len(pictures) // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(columns * size, rows * (size + 0.3) + 0.3), squeeze=False)
+    for axes, (name, picture) in zip(grid.flat, pictures.items(), strict=False):
+        axes.imshow(picture, vmin=0, vmax=255)
+        axes.set_title(name, fontsize=11)
+    for axes in grid.flat:
+        axes.axis("off")
+    if credit:
+        figure.supxlabel(credit, fontsize=8, color=GREY)
+    return figure

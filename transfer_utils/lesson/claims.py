@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..metrics import Interval
 from ..profile import get_profile
 
 
@@ -46,3 +47,25 @@ def claim(
         print(f"Claim holds: {shown} [{profile}]")
     else:
         raise ClaimFailed(f"This does not hold in this run: {shown} [{profile}]")
+
+
+def claim_difference(
+    first: str, second: str, *intervals: Interval, judged_in: Sequence[str] = ("laptop", "full")
+) -> None:
+    """Claim what intervals of ``first`` minus ``second`` allow to say: better, worse, or not separated.
+
+    Better needs every interval above 0, worse every interval below. Whatever is said is true of the
+    run by construction; in profiles that are not judged it is printed as such.
+
+    Args:
+        intervals: of the same difference, for each kind of luck one, e.g. over test images and over seeds.
+    """
+    mean = intervals[0].mean
+    evidence = ", ".join(map(str, intervals))
+    if min(interval.low for interval in intervals) > 0:
+        claim(f"{first} is above {second} by {mean:.3f}.", True, evidence, judged_in=judged_in)
+    elif max(interval.high for interval in intervals) < 0:
+        claim(f"{first} is below {second} by {-mean:.3f}.", True, evidence, judged_in=judged_in)
+    else:
+        sentence = f"{first} and {second} could not be separated in this run: an interval of their difference holds 0."
+        claim(sentence, True, evidence, judged_in=judged_in)
