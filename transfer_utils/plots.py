@@ -24,7 +24,7 @@ METHODS = {
     "frozen features": (BLUE, "o"),
     "fine-tuning": (RED, "s"),
     "from scratch": (GREY, "^"),
-    "gradual unfreezing": (GREEN, "D"),
+    "gradual unfreezing": (ORANGE, "D"),
     "baseline": ("black", "x"),
 }
 
