@@ -42,8 +42,8 @@ NUMBER = re.compile(
 NOT_RESULTS = re.compile(
     r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$\n]*\$"  # code and formulas
     r"|\]\([^)]*\)|https?://\S+|<[^>]+>|(?:arXiv|doi)[: ]\s*\S+"  # addresses
-    r"|\b(?:[Ss]ections?|[Cc]hapters?|[Ee]quations?|[Ee]qs?\.|[Ff]igures?|[Tt]ables?|[Aa]lgorithms?|[Ll]essons?|[Ee]xercises?|"
-    r"§|[Vv]ersions?|Python|PyTorch|torch|BY-NC-SA|[Ll]icen[cs]e)\s*\d+(?:\.\d+)*"  # where something stands
+    r"|\b(?i:sections?|chapters?|equations?|eqs?\.|figures?|tables?|algorithms?|lessons?|exercises?|versions?|licen[cs]e|"
+    r"Python|PyTorch|torch|BY-NC-SA)\s*\d+(?:\.\d+)*|§\s*\d+(?:\.\d+)*"  # where something stands
     r"|^#+ .*?\d\d\.\d\b|\b95\s*% (?:interval|confidence|band|Student)\w*",  # exercise 01.2; 95 % intervals
     re.S | re.M,
 )
