@@ -166,3 +166,12 @@ def kept_names(kept: dict[str, tuple[Interval, Interval]]) -> Figure:
     axes.grid(axis="y", visible=False)
     axes.legend(loc="lower right")
     return figure
+
+
+def differences(intervals: dict[str, Interval]) -> Figure:
+    """Draw differences in test accuracy between methods, one row each, and a line where they are equal."""
+    figure, axes = plt.subplots(figsize=(8.5, 3.8))
+    plots.interval_rows(axes, intervals)
+    axes.axvline(0, color="black", lw=1.5)
+    axes.set(xlabel="difference in test accuracy, 95 % interval over the cells", title="Who is better, and is it sure?")
+    return figure
