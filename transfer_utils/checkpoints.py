@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
 from pathlib import Path
 
@@ -57,10 +56,11 @@ def load_checkpoint(path: Path, identity: dict[str, str]) -> dict | None:
     advice = f"Delete {path} to start anew, or give fit another checkpoint path."
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        found = content["identity"]
-    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        raise CheckpointMismatch(f"{path} is not a checkpoint of this course ({error}). {advice}") from error
-    different = [name for name in identity if found.get(name) != identity[name]]
+        different = [name for name in identity if content["identity"].get(name) != identity[name]]
+    except OSError:
+        raise
+    except Exception:  # PyTorch raises many kinds, and advises to unpickle what it does not know: not repeated here
+        raise CheckpointMismatch(f"{path} is not a checkpoint of this course, or is damaged. {advice}") from None
     if "model" in different:
         raise CheckpointMismatch(f"{path} is a checkpoint of another model: its layers differ. {advice}")
     if different == ["starting weights"] and identity["starting weights"] in _reached(content):

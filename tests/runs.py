@@ -1,0 +1,94 @@
+"""One small training run with everything in it, which tests start, interrupt and start again.
+
+BatchNorm, dropout, augmentation, an unfreezing schedule, rates by depth, validation, an uneven last batch.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+from tiny import TinyNet, tiny_images, weights_of
+
+from transfer_utils import UnfreezingSchedule, fit, layerwise_lr
+from transfer_utils.steps import classification_step
+
+EPOCHS, STEPS_AN_EPOCH = 3, 5
+at_step = None  # called with the number of the step, before it
+
+
+def shaken(image):
+    """Turn an image at random: the augmentation of the run."""
+    return image.rotate(float(torch.rand(1)) * 90)
+
+
+def perilous_step(model, batch, state):
+    """Make an ordinary step, before which something may happen to the process."""
+    if at_step:
+        at_step(state.step)
+    return classification_step(model, batch, state)
+
+
+def run(checkpoint=None, model=None, save_every=0.0, **options):
+    """Train and return the weights and the result of ``fit``."""
+    model = model or TinyNet(dropout=0.3)
+    plain = model.card.preprocess()
+    train = tiny_images(22).with_transform(plain.augmented(shaken))
+    settings = {"epochs": EPOCHS, "batch_size": 5, "at_epoch_start": UnfreezingSchedule({0: 1, 1: 3}).apply}
+    settings |= {"optimizer": torch.optim.AdamW(layerwise_lr(model, 3e-2)), "step": perilous_step, "progress": ""}
+    validation = tiny_images(12, seed=1).with_transform(plain)
+    result = fit(model, train, validation, checkpoint=checkpoint, save_every=save_every, **settings | options)
+    return weights_of(model), result
+
+
+# ------------------------------------------------------------ in another process
+
+
+def die():
+    """End this process as a power cut would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _in_child(folder, die_at, die_in_save, options):
+    global at_step
+    torch.set_num_threads(1)  # OpenMP's threads do not survive a fork
+    if die_at is not None:
+        at_step = lambda step: die() if step == die_at else None  # noqa: E731
+    if die_in_save is not None:
+        _die_while_writing(die_in_save)
+    weights, result = run(folder / "checkpoint.pt", **options)
+    torch.save({"weights": weights, "history": result.history, "steps": result.steps}, folder / "outcome.pt")
+
+
+def _die_while_writing(number):
+    real, count = torch.save, iter(range(10**6))
+
+    def save(content, path):
+        real(content, path)
+        if next(count) == number:
+            os.truncate(path, Path(path).stat().st_size // 2)
+            die()
+
+    torch.save = save
+
+
+def start(folder, die_at=None, die_in_save=None, **options):
+    """Start the run in a process of its own, from the checkpoint in ``folder`` where there is one."""
+    # A fork has torch imported already; only Linux forks a process with threads in it safely enough.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    process = context.Process(target=_in_child, args=(folder, die_at, die_in_save, options))
+    process.start()
+    return process
+
+
+def finish(process):
+    """Wait for the end and return the exit status: 0, or minus the number of the signal."""
+    process.join(120)
+    return process.exitcode
+
+
+def outcome(folder):
+    """Return the weights, the history and the number of steps of a run that ended."""
+    return torch.load(folder / "outcome.pt", weights_only=True)
