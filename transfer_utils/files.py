@@ -7,6 +7,7 @@ import os
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -96,29 +97,40 @@ def unpack(archive: Path, folder: Path) -> None:
 
     Raises:
         ValueError: a member is a link, a device, or would land outside ``folder``;
-            or the file is not an archive. Nothing is left behind.
+            or the file is not an archive or is damaged. Nothing is left behind.
     """
     folder = Path(folder)
     with tempfile.TemporaryDirectory(dir=writable(folder.parent), prefix=".unpacking-") as name:
         target = Path(name) / "content"
         target.mkdir()
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as opened:
-                for member in opened.infolist():
-                    _inside(target, member.filename, archive)
-                    if (member.external_attr >> 16) & 0o170000 == 0o120000:
-                        raise ValueError(f"{archive} holds a link ({member.filename}): refused.")
-                opened.extractall(target)
-        elif tarfile.is_tarfile(archive):
-            with tarfile.open(archive) as opened:
-                for member in opened.getmembers():
-                    _inside(target, member.name, archive)
-                    if not (member.isfile() or member.isdir()):
-                        raise ValueError(f"{archive} holds a link or device ({member.name}): refused.")
-                opened.extractall(target, filter="data")
-        else:
-            raise ValueError(f"{archive} is neither a zip nor a tar archive. Delete it and fetch again.")
+        try:
+            if zipfile.is_zipfile(archive):
+                _unpack_zip(archive, target)
+            elif tarfile.is_tarfile(archive):
+                _unpack_tar(archive, target)
+            else:
+                raise ValueError(f"{archive} is neither a zip nor a tar archive. Delete it and fetch again.")
+        except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+            raise ValueError(f"{archive} is damaged ({error}). Delete it and fetch again.") from error
         os.replace(target, folder)
+
+
+def _unpack_zip(archive: Path, target: Path) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        for member in opened.infolist():
+            _inside(target, member.filename, archive)
+            if (member.external_attr >> 16) & 0o170000 == 0o120000:
+                raise ValueError(f"{archive} holds a link ({member.filename}): refused.")
+        opened.extractall(target)
+
+
+def _unpack_tar(archive: Path, target: Path) -> None:
+    with tarfile.open(archive) as opened:
+        for member in opened.getmembers():
+            _inside(target, member.name, archive)
+            if not (member.isfile() or member.isdir()):
+                raise ValueError(f"{archive} holds a link or device ({member.name}): refused.")
+        opened.extractall(target, filter="data")
 
 
 def _inside(folder: Path, name: str, archive: Path) -> None:

@@ -53,7 +53,7 @@ def image_folder(
     root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder. Give the folder that holds one sub-folder a class.")
-    laid_out = {SPLIT_NAMES[p.name.lower()]: p for p in _sub_folders(root) if p.name.lower() in SPLIT_NAMES}
+    laid_out = _laid_out_splits(root)
     if "train" in laid_out:
         parts = {name: _read_classes(folder) for name, folder in laid_out.items()}
         splits = _complete(parts, validation_share, seed)
@@ -66,6 +66,15 @@ def image_folder(
     if check:
         check_images(path for split in splits for path in split.images)
     return ImageSplits(root.name, *splits, licence="your own", attribution="")
+
+
+def _laid_out_splits(root: Path) -> dict[str, Path]:
+    """Return the folders of ``root`` that are splits by their name, e.g. ``{"train": root / "train"}``."""
+    folders = _sub_folders(root)
+    found = {SPLIT_NAMES[p.name.lower()]: p for p in folders if p.name.lower() in SPLIT_NAMES}
+    if found and "train" not in found and len(found) == len(folders):
+        raise ValueError(f"{root} holds {', '.join(p.name for p in folders)}, but no train folder. Add one.")
+    return found
 
 
 def _sub_folders(folder: Path) -> list[Path]:
