@@ -17,6 +17,8 @@ from transfer_utils.backbones import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from transfer_utils.files import WrongHash
 from transfer_utils.heads import get_head, head_width
 
+pytestmark = pytest.mark.filterwarnings("ignore:The default weight initialization of inception_v3")
+
 FAMILIES = [  # name, head, features, auxiliary head
     ("efficientnet_lite0", "classifier", 1280, ""),
     ("resnet18", "fc", 512, ""),

@@ -9,6 +9,8 @@ from tiny import TinyNet
 
 from transfer_utils import freeze, layer_groups, layerwise_lr, load_backbone, replace_head
 
+pytestmark = pytest.mark.filterwarnings("ignore:The default weight initialization of inception_v3")
+
 NAMES = ["efficientnet_lite0", "timm/resnet18", "timm/vit_tiny_patch16_224", "timm/regnety_002"]
 
 
