@@ -89,6 +89,21 @@ def interval_rows(axes: Axes, rows: dict[str, Interval], colours: Sequence[str] 
     axes.grid(axis="y", visible=False)
 
 
+def interval_figure(rows: dict[str, Interval], baseline: float, **labels: object) -> Figure:
+    """Return a figure of :func:`interval_rows` with a dashed line at the accuracy of the dumbest answer.
+
+    Args:
+        labels: as in ``Axes.set``, e.g. ``xlabel`` and ``title``.
+    """
+    figure, axes = plt.subplots(figsize=(8.5, 1.4 + 0.6 * len(rows)))
+    interval_rows(axes, rows)
+    axes.axvline(baseline, color="black", ls="--", lw=1.5)
+    axes.annotate("baseline", (baseline, 1), xycoords=("data", "axes fraction"), xytext=(4, -4),
+                  textcoords="offset points", va="top", fontsize=11)  # fmt: skip
+    axes.set(**labels)
+    return figure
+
+
 def image_grid(
     images: LabelledImages,
     indices: Sequence[int],

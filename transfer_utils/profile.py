@@ -34,6 +34,8 @@ class Profile:
         budget_epochs: passes over the data it makes at least.
         head_epochs: passes over the data when only a head is trained.
         epochs: passes over the data when a whole network is trained.
+        naive_epochs: passes over the images in the loop that lesson 01 compares stored features with.
+        drift_batches: batches that lesson 01 sends through a network that is not quite frozen.
         sweep_epochs, sweep_images: the same and the training images in sweeps, where
             many runs share the time.
         batch_size: images a step, over all processes together.
@@ -55,6 +57,8 @@ class Profile:
     budget_epochs: int
     head_epochs: int
     epochs: int
+    naive_epochs: int
+    drift_batches: int
     sweep_epochs: int
     sweep_images: int
     batch_size: int
@@ -87,6 +91,8 @@ PROFILES: dict[str, Profile] = {
         budget_epochs=1,
         head_epochs=2,
         epochs=1,
+        naive_epochs=2,
+        drift_batches=5,
         sweep_epochs=1,
         sweep_images=32,
         batch_size=16,
@@ -104,10 +110,12 @@ PROFILES: dict[str, Profile] = {
         test_images=None,
         seeds=(0, 1, 2),
         label_budgets=(20, 100, 300, 1000),
-        budget_images=960,
-        budget_epochs=3,
+        budget_images=640,
+        budget_epochs=2,
         head_epochs=20,
-        epochs=4,
+        epochs=3,
+        naive_epochs=10,
+        drift_batches=100,
         sweep_epochs=2,
         sweep_images=300,
         batch_size=16,
@@ -129,6 +137,8 @@ PROFILES: dict[str, Profile] = {
         budget_epochs=10,
         head_epochs=30,
         epochs=12,
+        naive_epochs=10,
+        drift_batches=100,
         sweep_epochs=6,
         sweep_images=1000,
         batch_size=32,

@@ -53,6 +53,11 @@ class FitResult:
     peak_mb: float = 0.0
     steps: int = 0
 
+    @property
+    def best(self) -> Metrics:
+        """The row of the history whose weights the model has now."""
+        return self.history[self.best_epoch]
+
 
 def fit(
     model: nn.Module,
