@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = Path(os.environ.get("COURSE_NOTEBOOK") or ROOT / "notebooks" / "00_start_here.ipynb")
+SCREENSHOT = Path(os.environ.get("COURSE_SCREENSHOT") or Path(tempfile.gettempdir()) / "course-lesson-00.png")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -105,29 +107,37 @@ def page():
         browser.close()
 
 
-def test_lesson_runs_and_a_slider_moves(lab, page, tmp_path):
+def _bring_into_view(page, place):
+    """Scroll to a cell until its slider is drawn; pictures that arrive above it may push it out of sight again."""
+    for _ in range(30):
+        page.evaluate(SHOW_CELL, place)
+        page.wait_for_timeout(2000)
+        if drawn := page.evaluate(SLIDER):
+            return drawn
+    page.screenshot(path=SCREENSHOT)
+    widget = page.evaluate("() => document.querySelector('.jp-OutputArea-output .widget-box')?.outerHTML")
+    raise AssertionError(f"the slider and its picture were not drawn, see {SCREENSHOT}: {str(widget)[:2000]}")
+
+
+def test_lesson_runs_and_a_slider_moves(lab, page):
     page.goto(lab)
     page.wait_for_function(KERNEL_IS_IDLE, timeout=90_000)
     page.evaluate(RUN_ALL)
     cells = page.evaluate(CELLS)
-    page.wait_for_function(KERNEL_IS_IDLE, timeout=30_000)
+    page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
     errors = [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
     assert [(error["ename"], error["evalue"]) for error in errors] == []
     assert [cell["source"] for cell in cells if not cell["count"]] == []
 
     place = page.evaluate(PLACE_OF_SLIDER)
     assert place >= 0, "no cell shows a widget"
-    page.evaluate(SHOW_CELL, place)
+    before = _bring_into_view(page, place)
     handle = page.locator(".noUi-handle").first
-    handle.wait_for(timeout=30_000)
-    page.wait_for_function(SLIDER, timeout=30_000)
-    before = page.evaluate(SLIDER)
     at_the_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
     handle.focus()
     page.keyboard.press("ArrowLeft" if at_the_end else "ArrowRight")
     moved = "before => { const now = (" + SLIDER + ")(); return now && now[0] !== before[0] && now[1] !== before[1] }"
     page.wait_for_function(moved, arg=before, timeout=60_000)
     page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
-    screenshot = Path(os.environ.get("COURSE_SCREENSHOT") or tmp_path / "lesson.png")
-    page.screenshot(path=screenshot)
-    assert screenshot.stat().st_size > 20_000
+    page.screenshot(path=SCREENSHOT)
+    assert SCREENSHOT.stat().st_size > 20_000
