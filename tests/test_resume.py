@@ -1,19 +1,15 @@
 """A run that is killed, interrupted or refused disk space goes on to the same result, and nothing is lost."""
 
-import functools
 import os
-import random
 import signal
 
 import pytest
 import runs
 import torch
 from runs import EPOCHS, STEPS_AN_EPOCH, finish, outcome, run, start
-from tiny import TinyNet, changed, linear, tiny_table, weights_of
+from tiny import TinyNet, changed, weights_of
 
-from transfer_utils import checkpoints, fit, layerwise_lr, training
-from transfer_utils.checkpoints import CheckpointMismatch
-from transfer_utils.schedules import one_cycle
+from transfer_utils import layerwise_lr, training
 
 LAST = EPOCHS * STEPS_AN_EPOCH - 1
 
@@ -95,6 +91,19 @@ def test_a_run_that_fails_at_any_step_resumes_to_the_same_weights(file, monkeypa
     weights, result = run(file, workers=workers)
     assert not changed(uninterrupted[0], weights)
     assert without_seconds(result) == without_seconds(uninterrupted[1])
+
+
+def test_the_best_weights_of_before_the_interruption_are_kept(file, monkeypatch):
+    worst_is_best = {"monitor": "-accuracy"}  # so that the first epoch wins
+    weights, result = run(**worst_is_best)
+    assert result.best_epoch == 0
+    happen(monkeypatch, LAST, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        run(file, **worst_is_best)
+    monkeypatch.setattr(runs, "at_step", None)
+    resumed, after = run(file, **worst_is_best)
+    assert not changed(weights, resumed)
+    assert without_seconds(after) == without_seconds(result)
 
 
 @pytest.mark.parametrize("save_every", [0.0, 3600.0])
@@ -187,63 +196,3 @@ def test_a_checkpoint_folder_that_cannot_be_written_is_named_before_training(tmp
     happen(monkeypatch, 0, lambda: pytest.fail("a step was made"))
     with pytest.raises(PermissionError, match="file/runs cannot be written"):
         run(tmp_path / "file" / "runs" / "checkpoint.pt")
-
-
-# ----------------------------------------------------------------- does not belong
-
-
-def test_a_checkpoint_of_another_model_is_refused_and_left_alone(file):
-    run(file)
-    before = file.read_bytes()
-    with pytest.raises(CheckpointMismatch, match=f"{file} is a checkpoint of another model.*Delete"):
-        run(file, TinyNet(classes=3))
-    assert file.read_bytes() == before
-
-
-OTHERS = {
-    "seed": {"seed": 1},
-    "epochs": {"epochs": 4},
-    "batch size": {"batch_size": 6},
-    "starting weights": {"model": TinyNet(dropout=0.3, seed=5)},
-    "schedule": {"schedule": functools.partial(one_cycle, warmup=0.1)},
-    "at epoch start": {"at_epoch_start": None},
-}
-
-
-@pytest.mark.parametrize("what", OTHERS)
-def test_a_checkpoint_of_another_run_is_refused_and_says_what_differs(file, what):
-    run(file, epochs=EPOCHS)
-    with pytest.raises(CheckpointMismatch, match=f"{file} is a checkpoint of another run: {what} differ. Delete"):
-        run(file, **OTHERS[what])
-
-
-def test_a_partial_function_is_the_same_run_in_another_process(monkeypatch):
-    model = linear()
-    optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    identity = checkpoints.run_identity(model, optimizer, schedule=functools.partial(one_cycle, warmup=0.1))
-    assert identity["schedule"] == "functools.partial(<function one_cycle>, warmup=0.1)"
-
-
-def truncate(path):
-    path.write_bytes(path.read_bytes()[:-500])
-
-
-DAMAGE = {
-    "truncated": truncate,
-    "empty": lambda path: path.write_bytes(b""),
-    "noise": lambda path: path.write_bytes(random.Random(0).randbytes(5000)),
-    "text": lambda path: path.write_text("not a checkpoint"),
-    "zip": lambda path: path.write_bytes(b"PK\3\4" + bytes(300)),
-    "plain weights": lambda path: torch.save(TinyNet().state_dict(), path),
-    "a list": lambda path: torch.save([1, 2, 3], path),
-    "a pickled function": lambda path: torch.save({"identity": print}, path),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_file_that_is_no_checkpoint_is_refused_by_name(file, damage):
-    model, table = linear(), tiny_table()
-    fit(model, table, epochs=1, batch_size=8, checkpoint=file, progress="")
-    DAMAGE[damage](file)
-    with pytest.raises(CheckpointMismatch, match=f"{file} is not a checkpoint of this course.*Delete"):
-        fit(linear(), table, epochs=1, batch_size=8, checkpoint=file, progress="")
