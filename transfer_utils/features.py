@@ -51,6 +51,11 @@ class Features:
         """Return the features at ``indices``."""
         return Features(self.values[indices], self.labels[indices], self.class_names)
 
+    def standardised(self, reference: Features) -> Features:
+        """Return these features minus the mean of ``reference``, divided by its standard deviation."""
+        mean, deviation = reference.values.mean(0), reference.values.std(0).clamp_min(1e-6)
+        return Features((self.values - mean) / deviation, self.labels, self.class_names)
+
 
 @dataclass(frozen=True)
 class FeatureSplits:
@@ -62,12 +67,7 @@ class FeatureSplits:
 
     def standardised(self) -> FeatureSplits:
         """Return features with mean 0 and standard deviation 1, both measured on ``train`` alone."""
-        mean, deviation = self.train.values.mean(0), self.train.values.std(0).clamp_min(1e-6)
-
-        def scaled(features: Features) -> Features:
-            return Features((features.values - mean) / deviation, features.labels, features.class_names)
-
-        return FeatureSplits(scaled(self.train), scaled(self.validation), scaled(self.test))
+        return FeatureSplits(*(part.standardised(self.train) for part in (self.train, self.validation, self.test)))
 
 
 def extract_features(

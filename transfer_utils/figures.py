@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from . import plots
-from .freezing import LayerGroup
+from .freezing import LayerGroup, UnfreezingSchedule
 from .metrics import Interval
 from .training import FitResult
 
@@ -174,4 +174,19 @@ def differences(intervals: dict[str, Interval]) -> Figure:
     plots.interval_rows(axes, intervals)
     axes.axvline(0, color="black", lw=1.5)
     axes.set(xlabel="difference in test accuracy, 95 % interval over the cells", title="Who is better, and is it sure?")
+    return figure
+
+
+# ----------------------------------------------- lesson 03: progressive unfreezing
+
+
+def schedule_grid(schedule: UnfreezingSchedule, groups: Sequence[LayerGroup], epochs: int, title: str = "") -> Figure:
+    """Draw layer groups by epoch: dark where a group learns, pale where it is frozen."""
+    learns = [[i >= len(groups) - schedule.groups_at(e) for e in range(epochs)] for i in range(len(groups))]
+    figure, axes = plt.subplots(figsize=(8, 4))
+    axes.pcolormesh(np.arange(epochs + 1) + 0.5, np.arange(len(groups) + 1), np.array(learns, dtype=float),
+                    cmap="Blues", vmin=-0.3, vmax=1.4, edgecolor="white", linewidth=2)  # fmt: skip
+    axes.set_yticks(np.arange(len(groups)) + 0.5, [group.name for group in groups])
+    axes.set(xlabel="epoch", title=title or "dark: learns, pale: frozen", xticks=range(1, epochs + 1))
+    axes.grid(visible=False)
     return figure

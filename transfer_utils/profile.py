@@ -38,6 +38,7 @@ class Profile:
         drift_batches: batches that lesson 01 sends through a network that is not quite frozen.
         sweep_epochs, sweep_images: the same and the training images in sweeps, where
             many runs share the time.
+        unfreezing_images, unfreezing_epochs: training images and passes over them in lesson 03.
         batch_size: images a step, over all processes together.
         head_batch_size: the same when a head is trained on stored features.
         bootstrap_samples: resamplings behind a confidence interval.
@@ -61,6 +62,8 @@ class Profile:
     drift_batches: int
     sweep_epochs: int
     sweep_images: int
+    unfreezing_images: int
+    unfreezing_epochs: int
     batch_size: int
     head_batch_size: int
     bootstrap_samples: int
@@ -95,6 +98,8 @@ PROFILES: dict[str, Profile] = {
         drift_batches=5,
         sweep_epochs=1,
         sweep_images=32,
+        unfreezing_images=32,
+        unfreezing_epochs=3,
         batch_size=16,
         head_batch_size=16,
         bootstrap_samples=100,
@@ -118,6 +123,8 @@ PROFILES: dict[str, Profile] = {
         drift_batches=100,
         sweep_epochs=2,
         sweep_images=300,
+        unfreezing_images=500,
+        unfreezing_epochs=6,
         batch_size=16,
         head_batch_size=64,
         bootstrap_samples=2000,
@@ -141,6 +148,8 @@ PROFILES: dict[str, Profile] = {
         drift_batches=100,
         sweep_epochs=6,
         sweep_images=1000,
+        unfreezing_images=1000,
+        unfreezing_epochs=12,
         batch_size=32,
         head_batch_size=64,
         bootstrap_samples=2000,

@@ -1,16 +1,17 @@
 """What makes a notebook a lesson: claims that are checked, a ledger, exercises, quizzes."""
 
-from .claims import ClaimFailed, claim, claim_difference
+from .claims import EVERY_PROFILE, ClaimFailed, claim, report_difference
 from .exercises import check
 from .ledger import ledger_table, record
 from .opening import print_environment, start
 from .quiz import quiz
 
 __all__ = [
+    "EVERY_PROFILE",
     "ClaimFailed",
     "check",
     "claim",
-    "claim_difference",
+    "report_difference",
     "ledger_table",
     "print_environment",
     "quiz",
