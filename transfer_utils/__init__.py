@@ -5,9 +5,15 @@ The flow is one way: data, backbone, features, training, technique, lesson.
 
 import os
 
-# Threads that wait must not spin: beside any other busy program, spinning made training on two
-# cores up to five times slower. It has an effect only before PyTorch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads that wait for each other spin for a while before they sleep. Beside another busy program long
+# spinning makes training on two cores several times slower, and a short one costs little. It counts
+# only where PyTorch is imported afterwards, and only for the OpenMP library that it has on Linux.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("PyTorch is not installed here. In the folder of the course: make setup") from error
 
 from . import data
 from .backbones import load_backbone

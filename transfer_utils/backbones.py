@@ -166,7 +166,11 @@ def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, BackboneC
         )
     weights = models.get_model_weights(name).DEFAULT if pretrained else None
     with _explained_download(name):
-        model = models.get_model(name, weights=weights)
+        # get_model(weights=...) would unpickle without weights_only; Inception's weights expect its own scaling.
+        options = {"transform_input": True} if weights and family == "inception_v3" else {}
+        model = models.get_model(name, weights=None, **options)
+        if weights:
+            model.load_state_dict(weights.get_state_dict(check_hash=True, weights_only=True))
     head, auxiliary_head = TORCHVISION_HEADS[family]
     tag = weights.name if weights else "random"
     size = 299 if family == "inception_v3" else 224

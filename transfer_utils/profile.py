@@ -126,7 +126,7 @@ PROFILES: dict[str, Profile] = {
         unfreezing_images=500,
         unfreezing_epochs=6,
         batch_size=16,
-        head_batch_size=64,
+        head_batch_size=32,
         bootstrap_samples=2000,
     ),
     "full": Profile(
@@ -151,7 +151,7 @@ PROFILES: dict[str, Profile] = {
         unfreezing_images=1000,
         unfreezing_epochs=12,
         batch_size=32,
-        head_batch_size=64,
+        head_batch_size=32,
         bootstrap_samples=2000,
     ),
 }

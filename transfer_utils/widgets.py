@@ -13,7 +13,8 @@ def explore(draw: Callable[..., None], **controls: Sequence) -> None:
     Args:
         draw: makes a picture or prints, from the values of the controls.
         controls: ``name=(start, low, high)`` or ``(start, low, high, step)`` for a slider, a list
-            for a menu that starts at its first entry.
+            of numbers for a slider over them in order, a list of words for a menu. Lists start at
+            their first entry.
 
     Where outputs are stored (``COURSE_STATIC=1``) one still picture at the start values is shown.
 
@@ -37,6 +38,10 @@ def _control(label: str, values: Sequence):
     import ipywidgets as widgets
 
     style = {"description_width": "initial"}
+    if isinstance(values, list) and all(isinstance(value, (int, float)) for value in values):
+        return widgets.SelectionSlider(
+            options=sorted(values), value=values[0], description=label, continuous_update=False, style=style
+        )
     if isinstance(values, list):
         return widgets.Dropdown(options=values, value=values[0], description=label, style=style)
     start, low, high, *step = values
