@@ -52,8 +52,13 @@ class Features:
         return Features(self.values[indices], self.labels[indices], self.class_names)
 
     def standardised(self, reference: Features) -> Features:
-        """Return these features minus the mean of ``reference``, divided by its standard deviation."""
-        mean, deviation = reference.values.mean(0), reference.values.std(0).clamp_min(1e-6)
+        """Return these features minus the mean of ``reference``, divided by its standard deviation.
+
+        A feature that hardly varies in ``reference`` is divided by a hundredth of the median deviation
+        instead: its own would turn the first image in which it wakes up into an outlier of thousands.
+        """
+        mean, deviation = reference.values.mean(0), reference.values.std(0)
+        deviation = deviation.clamp_min(max(float(deviation.median()) / 100, 1e-6))
         return Features((self.values - mean) / deviation, self.labels, self.class_names)
 
 

@@ -119,8 +119,9 @@ def image_grid(
         images: their transform is not applied: the picture shows what was photographed.
         titles: the class names, where not given.
     """
-    rows = -(-len(indices) // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(columns * size, rows * (size + 0.35) + 0.3), squeeze=False)
+    rows, title_lines = -(-len(indices) // columns), 1 + max((t.count("\n") for t in titles or []), default=0)
+    height = rows * (size + 0.15 + 0.22 * title_lines) + 0.3
+    figure, grid = plt.subplots(rows, columns, figsize=(columns * size, height), squeeze=False)
     plain = images.with_transform(None)
     for place, axes in enumerate(grid.flat):
         axes.axis("off")
