@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -129,8 +130,7 @@ def image_grid(
             image, label = plain[int(indices[place])]
             axes.imshow(image)
             axes.set_title(titles[place] if titles else images.class_names[label], fontsize=11)
-    if credit:
-        figure.supxlabel(credit, fontsize=8, color=GREY)
+    _credit(figure, credit)
     return figure
 
 
@@ -154,6 +154,8 @@ def confusion(axes: Axes, guesses: np.ndarray, labels: np.ndarray, class_names: 
     axes.set_xticks(range(len(class_names)), class_names)
     axes.set_yticks(range(len(class_names)), class_names)
     axes.set(xlabel="the model says", ylabel="the experts say")
+    axes.tick_params(axis="y", rotation=90)
+    plt.setp(axes.get_yticklabels(), va="center")
     axes.grid(visible=False)
 
 
@@ -200,6 +202,12 @@ def picture_row(pictures: dict[str, object], *, columns: int, credit: str = "", 
         axes.set_title(name, fontsize=11)
     for axes in grid.flat:
         axes.axis("off")
-    if credit:
-        figure.supxlabel(credit, fontsize=8, color=GREY)
+    _credit(figure, credit)
     return figure
+
+
+def _credit(figure: Figure, text: str) -> None:
+    """Write the credit that a licence asks for below the pictures, in as many lines as the width needs."""
+    if text:
+        characters = int(figure.get_figwidth() / 0.062)
+        figure.supxlabel(textwrap.fill(text, characters), fontsize=8, color=GREY)

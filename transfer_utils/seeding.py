@@ -8,6 +8,7 @@ the same whatever ran before it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
 
@@ -19,7 +20,18 @@ def set_seed(seed: int) -> None:
     """Seed Python, NumPy and PyTorch (all devices) with ``seed``."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    # torch.manual_seed would do, but without a GPU it stores a stack trace for one at every call,
+    # which is most of the time of a small training step.
+    torch.default_generator.manual_seed(seed)
+    if _has_cuda():
+        torch.cuda.manual_seed_all(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)
+
+
+@functools.cache
+def _has_cuda() -> bool:
+    return torch.cuda.is_available()
 
 
 def named_seed(*name: object) -> int:
