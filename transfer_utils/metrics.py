@@ -163,12 +163,8 @@ def paired_runs_difference(
     As :func:`paired_difference`, but a method may have several runs (seeds), each (N, C): on every image it
     counts with the share of its runs that are right. The interval is over the images, not over the seeds.
     """
-    right_a, right_b = (
-        torch.stack([(logits.argmax(1) == labels).double() for logits in runs]).mean(0) for runs in (runs_a, runs_b)
-    )
-    difference = right_a - right_b
-    values = [float(difference[i].mean()) for i in _resamples(len(labels), samples, seed)]
-    return _percentiles(float(difference.mean()), values, confidence)
+    stacked_a, stacked_b = torch.stack(list(runs_a)), torch.stack(list(runs_b))
+    return paired_difference(stacked_a, stacked_b, labels, samples=samples, confidence=confidence, seed=seed)
 
 
 def _resamples(count: int, samples: int, seed: int) -> torch.Tensor:
