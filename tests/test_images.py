@@ -9,7 +9,7 @@ from PIL import Image
 from tiny import tiny_images, tiny_splits
 
 from transfer_utils import data
-from transfer_utils.data.images import stratified_draw, three_way_split
+from transfer_utils.data.labelled import stratified_draw, three_way_split
 
 quickly = settings(max_examples=60, deadline=None, derandomize=True)
 labels = st.lists(st.integers(-3, 3), min_size=1, max_size=80).map(np.array)
@@ -126,7 +126,7 @@ def test_a_sample_is_stratified_and_repeatable():
 
 @pytest.mark.parametrize("count", [1, 25])
 def test_a_sample_smaller_than_the_classes_or_larger_than_the_data_is_refused(count):
-    with pytest.raises(ValueError, match=f"Cannot draw {count} images: there are 24, in 2 classes"):
+    with pytest.raises(ValueError, match=fX):
         tiny_images(24).sample(count, seed=0)
 
 

@@ -16,6 +16,7 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError("PyTorch is not installed here. In the folder of the course: make setup") from error
 
 from . import data
+from .adapters import add_adapters
 from .backbones import load_backbone
 from .evaluation import evaluate, predict
 from .features import extract_features
@@ -28,13 +29,18 @@ from .freezing import (
     unfreeze,
 )
 from .heads import linear_head, mlp_head, replace_head
+from .lora import add_lora, merge_lora
 from .profile import get_profile, set_profile
+from .tasks import load_task, save_task, switch_task
+from .text import load_encoder
 from .training import fit
 
 __version__ = "0.1.0"
 
 __all__ = [
     "UnfreezingSchedule",
+    "add_adapters",
+    "add_lora",
     "data",
     "evaluate",
     "extract_features",
@@ -45,10 +51,15 @@ __all__ = [
     "layerwise_lr",
     "linear_head",
     "load_backbone",
+    "load_encoder",
+    "load_task",
+    "merge_lora",
     "mlp_head",
     "predict",
     "replace_head",
+    "save_task",
     "set_profile",
+    "switch_task",
     "trainable_parameters",
     "unfreeze",
 ]

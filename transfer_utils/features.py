@@ -1,6 +1,6 @@
-"""Features: what a frozen network makes of each image, extracted once and kept.
+"""Features: what a frozen network makes of each image or text, computed once and kept.
 
-A frozen backbone gives the same answer for the same image every time. Asking it again
+A frozen network gives the same answer for the same input every time. Asking it again
 in every epoch is work without a result, so the answers are stored, in memory and on disk.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from .data import ImageSplits, LabelledImages
+from .data import Labelled, LabelledImages, Splits
 from .evaluation import predict
 from .files import cache_folder, write_atomically
 from .heads import get_head
@@ -77,19 +78,20 @@ class FeatureSplits:
 
 def extract_features(
     model: nn.Module,
-    data: LabelledImages | ImageSplits,
+    data: Labelled | Splits,
     *,
     batch_size: int = 32,
     cache: bool = True,
     progress: bool = True,
 ) -> Features | FeatureSplits:
-    """Return what goes into the head of ``model`` for every image, extracted once and cached on disk.
+    """Return what goes into the head of ``model`` for every item, extracted once and cached on disk.
 
     Args:
-        model: a backbone from :func:`transfer_utils.load_backbone`. Evaluated in ``eval()`` mode.
-        data: images with a transform that turns them into tensors; all splits at once, or one.
-        batch_size: images a forward pass. Small batches stay in the processor's cache.
-        cache: keep the result in the cache folder, under a key of weights, transform, images
+        model: a backbone from :func:`transfer_utils.load_backbone`, or an encoder from
+            :func:`transfer_utils.load_encoder`. Evaluated in ``eval()`` mode.
+        data: items with a transform that turns them into tensors; all splits at once, or one.
+        batch_size: items a forward pass. Small batches stay in the processor's cache.
+        cache: keep the result in the cache folder, under a key of weights, transform, items
             and their order; change any of them and the features are extracted anew.
 
     Raises:
@@ -101,25 +103,52 @@ def extract_features(
         >>> features.train.values.shape                                                 # doctest: +SKIP
         torch.Size([1574, 1280])
     """
-    if isinstance(data, ImageSplits):
+    if isinstance(data, Splits):
         splits = (data.train, data.validation, data.test)
         extracted = [extract_features(model, s, batch_size=batch_size, cache=cache, progress=progress) for s in splits]
         return FeatureSplits(*extracted)
-    _require_fixed_transform(data)
-    path = cache_folder() / "features" / f"{_key(model, data)}.safetensors" if cache and _has_a_name(data) else None
-    values = _read(path, len(data)) if path else None
-    if values is None:
-        values = predict(model, data, output_of=_head_input, batch_size=batch_size,
-                         progress="extracting features" if progress else "")[0]  # fmt: skip
-        if path:
-            write_atomically(path, lambda part: save_file({"features": values}, part))
+    text = "extracting features" if progress else ""
+    values = stored_outputs(model, data, _head_input, batch_size=batch_size, cache=cache, progress=text)
     return Features(values, data.labels, data.class_names)
 
 
-def _require_fixed_transform(data: LabelledImages) -> None:
+def stored_outputs(
+    model: nn.Module,
+    data: Labelled,
+    output_of: Callable[[nn.Module], AbstractContextManager] | None = None,
+    *,
+    batch_size: int = 32,
+    cache: bool = True,
+    progress: str = "",
+) -> torch.Tensor:
+    """Return what :func:`transfer_utils.predict` returns for every item, (N, ...), computed once and cached on disk.
+
+    Args:
+        output_of: as in ``predict``; its name is part of the key. ``None``: the output of the head, whose
+            weights then are part of the key too.
+        cache, batch_size: as in :func:`extract_features`.
+
+    Raises:
+        ValueError: the transform is random or missing.
+    """
+    _require_fixed_transform(data)
+    kind = output_of.__name__ if output_of else "output"
+    path = None
+    if cache and _has_a_name(data):
+        path = cache_folder() / "features" / f"{_key(model, data, kind)}.safetensors"
+    values = _read(path, len(data)) if path else None
+    if values is None:
+        values = predict(model, data, output_of=output_of, batch_size=batch_size, progress=progress)[0]
+        if path:
+            write_atomically(path, lambda part: save_file({"features": values}, part))
+    return values
+
+
+def _require_fixed_transform(data: Labelled) -> None:
     if data.transform is None:
-        raise ValueError("The images have no transform. Use data.with_transform(model.card.preprocess(size)).")
-    again = [data[0][0] for _ in range(4 if len(data) else 0)]
+        raise ValueError("The data has no transform. Use data.with_transform(model.card.preprocess(size)).")
+    images = isinstance(data, LabelledImages)  # a tokenizer is not random
+    again = [data[0][0] for _ in range(4 if images and len(data) else 0)]
     random = any(not torch.equal(again[0], other) for other in again)
     if random or getattr(data.transform, "augment", None) is not None:
         raise ValueError(
@@ -128,24 +157,24 @@ def _require_fixed_transform(data: LabelledImages) -> None:
         )
 
 
-def _has_a_name(data: LabelledImages) -> bool:
+def _has_a_name(data: Labelled) -> bool:
     """Return whether the transform says what it does; a plain function, known by its address, does not."""
     if " at 0x" not in repr(data.transform):
         return True
     warnings.warn(
         f"The features are not cached, because {data.transform!r} does not say what it does. "
         "Use model.card.preprocess(size), or a dataclass whose fields are its settings.",
-        stacklevel=4,
+        stacklevel=5,
     )
     return False
 
 
-def _key(model: nn.Module, data: LabelledImages) -> str:
-    """Return a hash of the body's weights, the transform and the images."""
-    digest = hashlib.sha256(f"{model.card.name} {data.transform!r} {data.fingerprint()}".encode())
+def _key(model: nn.Module, data: Labelled, kind: str) -> str:
+    """Return a hash of the weights that decide, the transform, the items and the kind of output."""
+    digest = hashlib.sha256(f"{model.card.name} {kind} {data.transform!r} {data.fingerprint()}".encode())
     head = model.card.head + "."
     for name, tensor in model.state_dict().items():
-        if not name.startswith(head):
+        if kind == "output" or not name.startswith(head):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()[:32]
@@ -158,7 +187,7 @@ def _read(path: Path, count: int) -> torch.Tensor | None:
     try:
         values = load_file(path)["features"]
         if len(values) != count:
-            raise ValueError(f"{len(values)} rows for {count} images")
+            raise ValueError(f"{len(values)} rows for {count} items")
         return values
     except Exception as error:  # whatever is wrong with it, the remedy is the same
         warnings.warn(f"The cached features {path} are damaged ({error}); extracting them again.", stacklevel=4)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloads and extracted features, made on first use.
+    """Return the folder for what can be computed again, such as features and checkpoints, made on first use.
 
     It is ``TRANSFER_CACHE`` where that is set, else ``data/cache`` in a checkout
     of the course, else the user's cache folder.
@@ -21,16 +21,26 @@ def cache_folder() -> Path:
     Raises:
         PermissionError: it cannot be made or written, with what to do.
     """
-    checkout = Path(__file__).resolve().parents[1]
-    if os.environ.get("TRANSFER_CACHE"):
-        folder = Path(os.environ["TRANSFER_CACHE"]).expanduser()
-    elif (checkout / "data" / "README.md").is_file():
-        folder = checkout / "data" / "cache"
-    else:
-        import pooch
+    return writable(_folder("TRANSFER_CACHE", "cache"))
 
-        folder = pooch.os_cache("transfer_utils")
-    return writable(folder)
+
+def download_folder() -> Path:
+    """Return the folder for what was fetched: ``TRANSFER_DOWNLOADS``, ``data/downloads``, or the user's cache.
+
+    It may be one that can only be read, when everything that is needed lies there.
+    """
+    return _folder("TRANSFER_DOWNLOADS", "downloads")
+
+
+def _folder(variable: str, name: str) -> Path:
+    checkout = Path(__file__).resolve().parents[1]
+    if os.environ.get(variable):
+        return Path(os.environ[variable]).expanduser()
+    if (checkout / "data" / "README.md").is_file():
+        return checkout / "data" / name
+    import pooch
+
+    return pooch.os_cache("transfer_utils") / name
 
 
 def writable(folder: Path) -> Path:

@@ -39,6 +39,15 @@ class Profile:
         sweep_epochs, sweep_images: the same and the training images in sweeps, where
             many runs share the time.
         unfreezing_images, unfreezing_epochs: training images and passes over them in lesson 03.
+        encoder: name for ``load_encoder``.
+        train_texts, validation_texts, test_texts: at most so many texts a split; ``None`` means all.
+        text_length: tokens after which a text is cut off.
+        few_texts: labelled sentences that a model learns from, where sentences are few.
+        text_epochs: passes over them.
+        text_batch_size: sentences a step.
+        ranks: of LoRA, in the sweep of lesson 07.
+        bottlenecks: widths of adapters in the sweep of lesson 06.
+        student_epochs: passes over the images when a small network is trained from the start.
         batch_size: images a step, over all processes together.
         head_batch_size: the same when a head is trained on stored features.
         bootstrap_samples: resamplings behind a confidence interval.
@@ -64,6 +73,17 @@ class Profile:
     sweep_images: int
     unfreezing_images: int
     unfreezing_epochs: int
+    encoder: str
+    train_texts: int | None
+    validation_texts: int | None
+    test_texts: int | None
+    text_length: int
+    few_texts: int
+    text_epochs: int
+    text_batch_size: int
+    ranks: tuple[int, ...]
+    bottlenecks: tuple[int, ...]
+    student_epochs: int
     batch_size: int
     head_batch_size: int
     bootstrap_samples: int
@@ -100,6 +120,17 @@ PROFILES: dict[str, Profile] = {
         sweep_images=32,
         unfreezing_images=32,
         unfreezing_epochs=3,
+        encoder="minilm",
+        train_texts=96,
+        validation_texts=24,
+        test_texts=32,
+        text_length=24,
+        few_texts=32,
+        text_epochs=1,
+        text_batch_size=16,
+        ranks=(1, 4),
+        bottlenecks=(2, 8),
+        student_epochs=2,
         batch_size=16,
         head_batch_size=16,
         bootstrap_samples=100,
@@ -125,6 +156,17 @@ PROFILES: dict[str, Profile] = {
         sweep_images=300,
         unfreezing_images=500,
         unfreezing_epochs=6,
+        encoder="minilm",
+        train_texts=None,
+        validation_texts=200,
+        test_texts=800,
+        text_length=48,
+        few_texts=512,
+        text_epochs=3,
+        text_batch_size=16,
+        ranks=(1, 4, 16),
+        bottlenecks=(2, 8, 32),
+        student_epochs=20,
         batch_size=16,
         head_batch_size=32,
         bootstrap_samples=2000,
@@ -150,6 +192,17 @@ PROFILES: dict[str, Profile] = {
         sweep_images=1000,
         unfreezing_images=1000,
         unfreezing_epochs=12,
+        encoder="google-bert/bert-base-uncased",
+        train_texts=None,
+        validation_texts=None,
+        test_texts=None,
+        text_length=128,
+        few_texts=512,
+        text_epochs=4,
+        text_batch_size=16,
+        ranks=(1, 2, 4, 8, 16, 32),
+        bottlenecks=(1, 4, 16, 64),
+        student_epochs=60,
         batch_size=32,
         head_batch_size=32,
         bootstrap_samples=2000,

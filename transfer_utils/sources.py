@@ -1,19 +1,22 @@
 """Where weights and data come from: the manifest ``sources.toml`` and how its entries are reached.
 
 A *package* source was installed with the course; its files are located without
-importing the package, so none of its code runs. A *download* source is fetched with
-pooch on demand. Either way the SHA-256 is checked before anything is read.
+importing the package, so none of its code runs. An *sdist* source is fetched with pip at
+set-up, a *download* source with pooch on demand. The SHA-256 is checked before anything is read.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
+import tempfile
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from .files import WrongHash, cache_folder, check_hash, unpack
+from .files import WrongHash, check_hash, download_folder, unpack, writable
 
 
 class SourceMissing(FileNotFoundError):
@@ -36,6 +39,7 @@ class Source:
     files: tuple[str, ...] = ()
     url: str = ""
     sha256: str = ""
+    revision: str = ""
 
 
 @cache
@@ -70,7 +74,7 @@ def package_files(name: str) -> list[Path]:
 
 
 def downloaded_folder(name: str, *, progress: bool = True) -> Path:
-    """Return the folder of a download source, fetching and unpacking it where needed.
+    """Return the folder of a download or sdist source, fetching and unpacking it where needed.
 
     Raises:
         SourceMissing: it cannot be fetched (no network, server away).
@@ -78,32 +82,58 @@ def downloaded_folder(name: str, *, progress: bool = True) -> Path:
         ValueError: the archive would write outside its folder; nothing is unpacked.
     """
     source = sources()[name]
-    folder = cache_folder() / name
+    folder = download_folder() / name
     if not folder.is_dir():
-        archive = _fetch(source, progress)
-        unpack(archive, folder)
-        archive.unlink()
+        writable(folder.parent)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as scratch:
+            fetch = _fetch_sdist if source.kind == "sdist" else _fetch
+            unpack(fetch(source, Path(scratch), progress), folder)
     return folder
 
 
-def _fetch(source: Source, progress: bool) -> Path:
-    """Download the archive of ``source`` into the cache and return its path."""
+def _fetch_sdist(source: Source, scratch: Path, progress: bool) -> Path:
+    """Let pip, which knows this machine's package index, fetch a source distribution; it checks the hash first."""
+    wanted = scratch / "wanted.txt"
+    wanted.write_text(f"{source.package} --hash=sha256:{source.sha256}\n")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
+               "--require-hashes", "--requirement", str(wanted), "--dest", str(scratch)]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True)
+    if "do not match the hashes" in done.stderr.lower():
+        raise WrongHash(
+            f"The package index sent another {source.package} than the course was written with (expected "
+            f"SHA-256 {source.sha256}). Nothing was kept. Try again; if it stays so, please open an issue."
+        )
+    if done.returncode:
+        reason = next((line for line in reversed(done.stderr.splitlines()) if "error" in line.lower()), done.stderr)
+        raise SourceMissing(
+            f"{source.title} could not be fetched with pip ({reason.strip()}). Check the network, then: "
+            "python -m transfer_utils fetch"
+        )
+    return next(scratch.glob("*.tar.gz"))
+
+
+def _fetch(source: Source, scratch: Path, progress: bool) -> Path:
+    """Download the archive of ``source`` into ``scratch`` and return its path; one put in place by hand is used."""
     import pooch
     import requests
 
     file_name = source.url.rsplit("/", 1)[-1]
+    by_hand = download_folder() / file_name
+    if by_hand.is_file():
+        check_hash(by_hand, source.sha256, source.title, "Delete it and fetch again.")
+        return by_hand
     try:
         fetched = pooch.retrieve(
             source.url,
             known_hash=f"sha256:{source.sha256}",
             fname=file_name,
-            path=cache_folder(),
+            path=scratch,
             downloader=pooch.HTTPDownloader(progressbar=progress, timeout=30),
         )
     except requests.exceptions.RequestException as error:
         raise SourceMissing(
             f"{source.title} could not be fetched from {source.url} ({type(error).__name__}). "
-            f"Check the network, or put the file at {cache_folder() / file_name} by hand; its SHA-256 "
+            f"Check the network, or put the file at {by_hand} by hand; its SHA-256 "
             f"must be {source.sha256}. The profiles tiny and laptop do not need it."
         ) from error
     except ValueError as error:  # pooch found another hash and deleted what it had fetched
@@ -120,8 +150,10 @@ def as_table() -> str:
     for source in sources().values():
         origin = {
             "package": f"PyPI package `{source.package}`",
+            "sdist": f"source distribution of `{source.package}` on PyPI",
             "download": f"download from {source.url}",
             "torchvision": "download by torchvision, hash checked by it",
+            "hub": f"download by transformers from `{source.url}`, revision `{source.revision}`",
         }[source.kind]
         check = f", SHA-256 `{source.sha256}`" if source.sha256 else ""
         profiles = ", ".join(source.profiles)

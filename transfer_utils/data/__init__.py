@@ -4,7 +4,9 @@ cells = data.load("elpv")
 cells.train, cells.validation, cells.test     # each a LabelledImages
 cells.class_names                             # ("functional", "defective")
 
+films = data.load("sentiment", domain="films")     # each split a LabelledTexts
 photos = data.image_folder("my_photos")       # root/class/file or root/train/class/file
+mails = data.text_splits(texts, labels)       # two lists
 """
 
 from __future__ import annotations
@@ -12,22 +14,26 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..profile import get_profile
-from . import elpv, hymenoptera
+from . import elpv, hymenoptera, sentiment, sst2
 from .folder import image_folder
 from .images import ImageSplits, LabelledImages
+from .labelled import Labelled, Splits
+from .texts import LabelledTexts, TextSplits, labelled_texts, text_splits
 
-_LOADERS: dict[str, Callable[..., ImageSplits]] = {
+_LOADERS: dict[str, Callable[..., Splits]] = {
     "elpv": elpv.load,
     "hymenoptera": hymenoptera.load,
+    "sentiment": sentiment.load,
+    "sst2": sst2.load,
 }
 
 
-def load(name: str, **options: object) -> ImageSplits:
-    """Load a data set by name, at most as many images a split as the profile allows.
+def load(name: str, **options: object) -> Splits:
+    """Load a data set by name, at most as many items a split as the profile allows.
 
     Args:
-        name: ``"elpv"`` or ``"hymenoptera"``.
-        options: passed to the loader; see ``data.elpv.load`` and ``data.hymenoptera.load``.
+        name: ``"elpv"``, ``"hymenoptera"``, ``"sentiment"`` or ``"sst2"``.
+        options: passed to the loader; see ``data.elpv.load`` and so on.
 
     Raises:
         ValueError: there is no such data set.
@@ -40,11 +46,27 @@ def load(name: str, **options: object) -> ImageSplits:
     if name not in _LOADERS:
         raise ValueError(
             f"There is no data set {name!r}; there are {', '.join(_LOADERS)}. "
-            "For a folder of your own images use data.image_folder(path)."
+            "For your own data use data.image_folder(path) or data.text_splits(texts, labels)."
         )
-    profile = get_profile()
-    limits = (profile.train_images, profile.validation_images, profile.test_images)
-    return _LOADERS[name](**options).limited(*limits)
+    splits, profile = _LOADERS[name](**options), get_profile()
+    if isinstance(splits, ImageSplits):
+        return splits.limited(profile.train_images, profile.validation_images, profile.test_images)
+    return splits.limited(profile.train_texts, profile.validation_texts, profile.test_texts)
 
 
-__all__ = ["ImageSplits", "LabelledImages", "elpv", "hymenoptera", "image_folder", "load"]
+__all__ = [
+    "ImageSplits",
+    "Labelled",
+    "LabelledImages",
+    "LabelledTexts",
+    "Splits",
+    "TextSplits",
+    "elpv",
+    "hymenoptera",
+    "image_folder",
+    "labelled_texts",
+    "load",
+    "sentiment",
+    "sst2",
+    "text_splits",
+]

@@ -23,7 +23,8 @@ import torch
 
 from ..sources import package_files, sources
 from .folder import read_rgb
-from .images import ImageSplits, LabelledImages, three_way_split
+from .images import ImageSplits, LabelledImages
+from .labelled import three_way_split
 
 CLASS_NAMES = ("functional", "defective")
 TEST_SHARE = 0.25

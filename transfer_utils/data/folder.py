@@ -18,7 +18,8 @@ import torch
 from PIL import Image, ImageOps
 
 from ..progress import progress_bar
-from .images import ImageSplits, LabelledImages, stratified_draw, three_way_split
+from .images import ImageSplits, LabelledImages
+from .labelled import stratified_draw, three_way_split
 
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 SPLIT_NAMES = {"train": "train", "val": "validation", "validation": "validation", "valid": "validation", "test": "test"}
