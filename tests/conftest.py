@@ -7,13 +7,20 @@ import pytest
 from PIL import Image
 
 from transfer_utils import profile
+from transfer_utils.files import download_folder
+
+FETCHED_AT_SET_UP = download_folder() / "sentiment"
 
 
 @pytest.fixture(autouse=True)
-def _room_of_its_own(monkeypatch, tmp_path):
-    """Give each test the profile tiny and a cache folder that nobody else writes."""
+def _room_of_its_own(monkeypatch, tmp_path, tmp_path_factory):
+    """Give each test the profile tiny, and folders that nobody else writes; what set-up fetched is there to read."""
+    downloads = tmp_path_factory.mktemp("downloads")
+    if FETCHED_AT_SET_UP.is_dir():
+        (downloads / "sentiment").symlink_to(FETCHED_AT_SET_UP)
     monkeypatch.setattr(profile, "_current", profile.PROFILES["tiny"])
     monkeypatch.setenv("TRANSFER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TRANSFER_DOWNLOADS", str(downloads))
     monkeypatch.setenv("TRANSFER_DEVICE", "cpu")
 
 
@@ -43,6 +50,14 @@ def _no_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", checked(connect))
     monkeypatch.setattr(socket.socket, "connect_ex", checked(connect_ex))
     monkeypatch.setattr(socket, "getaddrinfo", local_look_up)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # pip is another process
+
+
+@pytest.fixture
+def downloads(monkeypatch, tmp_path):
+    """Return the folder of downloads of this test, into which nothing was fetched yet."""
+    monkeypatch.setenv("TRANSFER_DOWNLOADS", str(tmp_path / "downloads"))
+    return tmp_path / "downloads"
 
 
 @pytest.fixture

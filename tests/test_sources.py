@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import io
+import tarfile
 import zipfile
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from transfer_utils import data, sources
-from transfer_utils.files import WrongHash, cache_folder
+from transfer_utils.files import WrongHash, download_folder
 from transfer_utils.sources import SourceMissing
 
 SPLITS = {"train/ants": 20, "train/bees": 20, "val/ants": 5, "val/bees": 5}  # as in the official archive, but smaller
@@ -82,8 +83,13 @@ def point_to(monkeypatch, url, sha256):
     monkeypatch.setattr(sources, "sources", lambda: everything)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_fetched_yet(downloads):
+    downloads.mkdir()
+
+
 def left_behind():
-    return sorted(path.name for path in cache_folder().iterdir())
+    return sorted(path.name for path in download_folder().iterdir())
 
 
 # ---------------------------------------------------------------- what goes well
@@ -110,16 +116,18 @@ def test_a_second_load_does_not_download_again(serve):
 
 def test_the_archive_may_be_put_there_by_hand(serve, archive):
     server = serve()
-    (cache_folder() / "hymenoptera_data.zip").write_bytes(archive)
+    (download_folder() / "hymenoptera_data.zip").write_bytes(archive)
     assert len(data.hymenoptera.load().test) == 10
     assert server.requests == []
 
 
-def test_a_wrong_archive_put_there_by_hand_is_fetched_anew(serve):
+def test_a_wrong_archive_put_there_by_hand_is_refused_and_kept(serve):
     server = serve()
-    (cache_folder() / "hymenoptera_data.zip").write_bytes(b"something else")
-    assert len(data.hymenoptera.load().test) == 10
-    assert len(server.requests) == 1
+    (download_folder() / "hymenoptera_data.zip").write_bytes(b"something else")
+    with pytest.raises(WrongHash, match="hymenoptera_data.zip has SHA-256.*Delete it and fetch again"):
+        data.hymenoptera.load()
+    assert server.requests == []
+    assert left_behind() == ["hymenoptera_data.zip"]
 
 
 # -------------------------------------------------------------- what goes wrong
@@ -177,11 +185,11 @@ def test_an_archive_that_would_write_elsewhere_is_not_unpacked(serve, monkeypatc
     assert "hymenoptera" not in left_behind()
 
 
-def test_a_cache_that_cannot_be_written_is_named(serve, monkeypatch, tmp_path):
+def test_a_folder_that_cannot_be_written_is_named(serve, monkeypatch, tmp_path):
     serve()
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("TRANSFER_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(PermissionError, match="file/cache cannot be written"):
+    monkeypatch.setenv("TRANSFER_DOWNLOADS", str(tmp_path / "file" / "downloads"))
+    with pytest.raises(PermissionError, match="file/downloads cannot be written.*TRANSFER_DOWNLOADS"):
         data.hymenoptera.load()
 
 
@@ -214,5 +222,73 @@ def test_every_source_has_a_licence_an_attribution_and_a_hash():
     for source in sources.sources().values():
         assert source.licence
         assert source.attribution
-        assert len(source.sha256) == 64 or source.kind == "torchvision"
-        assert source.name in ("efficientnet_lite0", "elpv") or source.profiles == ("full",)
+        assert len(source.sha256) == 64 or source.kind == "torchvision" or len(source.revision) == 40
+    bundled = {name for name, source in sources.sources().items() if source.profiles != ("full",)}
+    assert bundled == {"efficientnet_lite0", "minilm", "elpv", "sentiment"}
+
+
+def test_the_table_says_how_every_source_comes():
+    table = sources.as_table()
+    for source in sources.sources().values():
+        assert f"| {source.title} | " in table
+        assert source.sha256 in table
+        assert source.revision in table
+
+
+# ---------------------------------------------------- source distributions, fetched with pip
+
+
+SDIST = {  # pip asks even a package that it does not install for its metadata; this one needs no build tool for that
+    "PKG-INFO": "Metadata-Version: 2.1\nName: toytexts\nVersion: 1.0\n",
+    "pyproject.toml": "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n",
+    "backend.py": "import pathlib, shutil\n"
+    "def prepare_metadata_for_build_wheel(folder, settings=None):\n"
+    "    pathlib.Path(folder, 'toytexts-1.0.dist-info').mkdir()\n"
+    "    shutil.copy('PKG-INFO', pathlib.Path(folder, 'toytexts-1.0.dist-info', 'METADATA'))\n"
+    "    return 'toytexts-1.0.dist-info'\n",
+    "texts.txt": "one\n",
+}
+
+
+@pytest.fixture
+def index(monkeypatch, tmp_path):
+    """A folder that pip looks in instead of the network, with one source distribution; its SHA-256 is expected."""
+    folder, content = tmp_path / "index", io.BytesIO()
+    folder.mkdir()
+    with tarfile.open(fileobj=content, mode="w:gz") as opened:
+        for name, text in SDIST.items():
+            member = tarfile.TarInfo(f"toytexts-1.0/{name}")
+            member.size = len(text)
+            opened.addfile(member, io.BytesIO(text.encode()))
+    (folder / "toytexts-1.0.tar.gz").write_bytes(content.getvalue())
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    digest = hashlib.sha256(content.getvalue()).hexdigest()
+    toy = replace(sources.sources()["sentiment"], package="toytexts==1.0", sha256=digest)
+    monkeypatch.setattr(sources, "sources", lambda: {"sentiment": toy})
+    return folder
+
+
+def test_a_source_distribution_is_fetched_with_pip_and_unpacked(index):
+    folder = sources.downloaded_folder("sentiment")
+    assert (folder / "toytexts-1.0/texts.txt").read_text() == "one\n"
+    assert left_behind() == ["sentiment"]
+    (index / "toytexts-1.0.tar.gz").unlink()
+    assert sources.downloaded_folder("sentiment") == folder  # and never again
+
+
+def test_a_source_distribution_with_another_hash_is_refused_and_nothing_is_kept(index, monkeypatch):
+    other = replace(sources.sources()["sentiment"], sha256="0" * 64)
+    monkeypatch.setattr(sources, "sources", lambda: {"sentiment": other})
+    with pytest.raises(WrongHash, match=f"another toytexts==1.0.*expected SHA-256 {'0' * 64}"):
+        sources.downloaded_folder("sentiment")
+    assert left_behind() == []
+
+
+def test_a_source_distribution_that_pip_cannot_reach_is_missing(index):
+    (index / "toytexts-1.0.tar.gz").unlink()
+    with pytest.raises(
+        SourceMissing,
+        match="could not be fetched with pip .ERROR: No matching.*transfer_utils fetch",
+    ):
+        sources.downloaded_folder("sentiment")
+    assert left_behind() == []

@@ -1,4 +1,7 @@
-"""A tiny network and tiny data, for unit tests and for the processes that they start."""
+"""Tiny networks and tiny data, for unit tests and for the processes that they start."""
+
+import functools
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -7,8 +10,10 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from transfer_utils.backbones import BackboneCard
-from transfer_utils.data import ImageSplits, LabelledImages
+from transfer_utils.data import ImageSplits, LabelledImages, LabelledTexts
 from transfer_utils.seeding import generator, set_seed
+from transfer_utils.sources import package_files
+from transfer_utils.text import EncoderCard, TextClassifier
 
 
 class TinyNet(nn.Module):
@@ -40,6 +45,50 @@ def tiny_images(count=24, classes=2, seed=0):
 def tiny_splits(count=24):
     """Return three splits of ``count`` tiny images each."""
     return ImageSplits("tiny", *(tiny_images(count, seed=seed) for seed in range(3)), licence="", attribution="")
+
+
+@functools.cache
+def tokenizer():
+    """Return MiniLM's tokenizer."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(Path(package_files("minilm")[0]).parent)
+
+
+def tiny_encoder(classes=2, layers=2, width=16, seed=0, dropout=0.1, **settings):
+    """Return a BERT in miniature with random weights and MiniLM's tokenizer, in ``eval()`` mode."""
+    from transformers import BertConfig, BertModel
+
+    set_seed(seed)
+    config = BertConfig(
+        vocab_size=30522, hidden_size=width, num_hidden_layers=layers, num_attention_heads=2,
+        intermediate_size=2 * width, max_position_embeddings=32, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
+        initializer_range=0.2, **settings,
+    )  # fmt: skip
+    model = TextClassifier(BertModel(config, add_pooling_layer=False), classes)
+    model.card = EncoderCard("tiny bert", "random", 32, tokenizer())
+    return model.eval()
+
+
+def tiny_tokens(count=5, length=9, seed=0):
+    """Return the tokens of ``count`` texts of different lengths, padded."""
+    random = generator(seed, "tokens")
+    ids = torch.randint(1000, 30000, (count, length), generator=random)
+    mask = (torch.arange(length) < torch.randint(2, length + 1, (count, 1), generator=random)).long()
+    mask[0] = 1
+    return {"input_ids": ids * mask, "attention_mask": mask}
+
+
+def tiny_texts(count=24, seed=0, classes=2):
+    """Return labelled texts of different lengths, whose first word tells the class."""
+    random = np.random.default_rng(seed)
+    words = np.array(["a", "film", "was", "with", "some", "of", "that", "and", "very", "much", "as", "it", "is"])
+    names = ("bad", "good", "long")[:classes]
+    labels = np.arange(count) % classes
+    texts = tuple(
+        f"{names[k]} {' '.join(random.choice(words, random.integers(1, 14)))} {i}" for i, k in enumerate(labels)
+    )
+    return LabelledTexts(texts, torch.from_numpy(labels), names)
 
 
 def tiny_table(count=23, classes=2, width=4, seed=0):

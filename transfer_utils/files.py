@@ -52,7 +52,7 @@ def writable(folder: Path) -> Path:
     except OSError as error:
         raise PermissionError(
             f"The folder {folder} cannot be written ({error.strerror}). Free some space, change "
-            "its permissions, or set TRANSFER_CACHE to a folder that can be written."
+            "its permissions, or set TRANSFER_CACHE (TRANSFER_DOWNLOADS) to one that can be written."
         ) from error
 
 

@@ -124,7 +124,8 @@ def _fetch_sdist(source: Source, scratch: Path, progress: bool) -> Path:
             f"SHA-256 {source.sha256}). Nothing was kept. Try again; if it stays so, please open an issue."
         )
     if done.returncode:
-        reason = next((line for line in reversed(done.stderr.splitlines()) if "error" in line.lower()), done.stderr)
+        said = [line.strip() for line in done.stderr.splitlines()]
+        reason = next((line for line in reversed(said) if line.startswith("ERROR")), done.stderr)
         raise SourceMissing(
             f"{source.title} could not be fetched with pip ({reason.strip()}). Check the network, then: "
             "python -m transfer_utils fetch"
