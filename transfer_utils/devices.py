@@ -145,6 +145,29 @@ def training_step_seconds(
     return min(seconds)
 
 
+@torch.no_grad()
+def forward_seconds(models: dict[str, torch.nn.Module], inputs: object, repeats: int = 20) -> dict[str, float]:
+    """Return the seconds of one forward pass of each model on ``inputs``: the fastest of ``repeats``.
+
+    The models take turns. Timed one after the other, the first would meet a cool processor and the second a
+    warm one; in turns, what slows the machine down slows all of them. The fastest pass is the least disturbed.
+
+    Args:
+        models: name -> model, in the mode in which it is to be timed (usually ``eval()``).
+        inputs: what the models are called with, on their device.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    for number in range(repeats + 1):
+        for name, model in models.items():
+            start = time.perf_counter()
+            model(inputs)
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if number:  # the first round warms up
+                seconds[name].append(time.perf_counter() - start)
+    return {name: min(values) for name, values in seconds.items()}
+
+
 def accelerator():
     """Return Accelerate's view of this machine: device, processes, precision.
 

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from . import plots
+from .calibration import Bin
 from .freezing import LayerGroup, UnfreezingSchedule
 from .metrics import Interval
 from .training import FitResult
@@ -190,3 +191,82 @@ def schedule_grid(schedule: UnfreezingSchedule, groups: Sequence[LayerGroup], ep
     axes.set(xlabel="epoch", title=title or "dark: learns, pale: frozen", xticks=range(1, epochs + 1))
     axes.grid(visible=False)
     return figure
+
+
+# ------------------------------------------------- lessons 06 and 07: small changes
+
+
+def accuracy_and_parameters(rows: dict[str, dict], baseline: float) -> Figure:
+    """Draw accuracy against the number of parameters that learn, one method a point, each run a dot.
+
+    Args:
+        rows: method -> ``parameters`` and ``runs`` (accuracies, one a seed).
+        baseline: accuracy of the more frequent name.
+    """
+    figure, axes = plt.subplots(figsize=(8.5, 4.6))
+    for method, row in rows.items():
+        style = plots.method_style(method)
+        axes.plot([row["parameters"]] * len(row["runs"]), row["runs"], ".", color=style["color"], ms=6, alpha=0.7)
+        axes.plot(row["parameters"], np.mean(row["runs"]), ls="", ms=11, **style)
+    axes.axhline(baseline, color="black", ls="--", lw=1.5)
+    axes.annotate("more frequent name", (1, baseline), xycoords=("axes fraction", "data"), xytext=(-4, 4),
+                  textcoords="offset points", ha="right", fontsize=11)  # fmt: skip
+    axes.set(xscale="log", xlabel="parameters that learn (log scale)", ylabel="test accuracy")
+    axes.legend(loc="center right", fontsize=11)
+    return figure
+
+
+def lora_explorer(counts: dict[str, int], matrices: int, values: np.ndarray, rank: float) -> Figure:
+    """Draw how many parameters learn, and the singular values of a learned update.
+
+    Args:
+        counts: name -> number of parameters, drawn as bars on a log scale.
+        matrices: how many weight matrices have a LoRA beside them.
+        values: singular values of one update, the largest first.
+        rank: effective rank of that update.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+    bars = left.barh(list(counts), list(counts.values()), color=[plots.PINK, plots.RED])
+    left.bar_label(bars, [f"{count:,}" for count in counts.values()], padding=4, fontsize=11)
+    left.set(xscale="log", xlim=(1e3, 1e9), xlabel="parameters (log scale)", title=f"{matrices} matrices changed")
+    left.grid(axis="y", visible=False)
+    right.bar(range(1, len(values) + 1), values, color=plots.PINK)
+    right.set(xlabel="direction", ylabel="singular value", title=f"One learned update: effective rank {rank:.1f}")
+    right.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+# ------------------------------------------------------ lesson 15: BERT for classification
+
+
+def token_grid(rows: Sequence[Sequence[str]]) -> Figure:
+    """Draw a padded batch as a grid: one row a text, its tokens written into the cells, padding dark and empty."""
+    longest = max(map(len, rows))
+    figure, axes = plt.subplots(figsize=(min(14, 1.05 * longest), 0.3 + 0.55 * len(rows)))
+    axes.imshow([[j >= len(row) for j in range(longest)] for row in rows], cmap="Greys", vmin=0, vmax=2, aspect="auto")
+    for i, row in enumerate(rows):
+        for j in range(longest):
+            axes.text(j, i, row[j] if j < len(row) else "[PAD]", ha="center", va="center", fontsize=9)
+    axes.set(xlabel="place in the text", ylabel="text", xticks=range(longest), yticks=range(len(rows)))
+    axes.grid(visible=False)
+    return figure
+
+
+def attention_map(axes: Axes, weights: np.ndarray, tokens: Sequence[str]) -> None:
+    """Draw the attention weights (T, T) of one head: the token in a row looks at those in the columns."""
+    axes.imshow(weights, cmap="Blues", vmin=0)
+    axes.set_xticks(range(len(tokens)), tokens, rotation=60, ha="right")
+    axes.set_yticks(range(len(tokens)), tokens)
+    axes.set(xlabel="looked at", ylabel="looks")
+    axes.grid(visible=False)
+
+
+def reliability(axes: Axes, bins: Sequence[Bin], title: str, colour: str = plots.RED) -> None:
+    """Draw confidence against accuracy, one point a bin, its size by the number of predictions in it."""
+    total = sum(part.count for part in bins)
+    axes.plot([0.5, 1], [0.5, 1], color="black", ls="--", lw=1.5, label="as sure as right")
+    axes.plot([part.confidence for part in bins], [part.accuracy for part in bins], color=colour, lw=1.5)
+    axes.scatter([part.confidence for part in bins], [part.accuracy for part in bins],
+                 s=[20 + 900 * part.count / total for part in bins], color=colour, alpha=0.6)  # fmt: skip
+    axes.set(xlabel="mean confidence", ylabel="share that is right", title=title, xlim=(0.45, 1.03))
+    axes.legend(loc="upper left")

@@ -26,6 +26,9 @@ METHODS = {
     "fine-tuning": (RED, "s"),
     "from scratch": (GREY, "^"),
     "gradual unfreezing": (ORANGE, "D"),
+    "last two layers": (SKY, "D"),
+    "adapters": (GREEN, "v"),
+    "LoRA": (PINK, "P"),
     "baseline": ("black", "x"),
 }
 

@@ -43,11 +43,16 @@ class Profile:
         train_texts, validation_texts, test_texts: at most so many texts a split; ``None`` means all.
         text_length: tokens after which a text is cut off.
         few_texts: labelled sentences that a model learns from, where sentences are few.
+        sweep_texts: the same in sweeps, where many runs share the time.
         text_epochs: passes over them.
         text_batch_size: sentences a step.
+        latency_repeats: forward passes of each model where their speed is compared.
         ranks: of LoRA, in the sweep of lesson 07.
         bottlenecks: widths of adapters in the sweep of lesson 06.
         student_epochs: passes over the images when a small network is trained from the start.
+        film_texts: name for ``data.load`` of the film sentences of lesson 15.
+        bert_texts, bert_test_texts: labelled sentences that lesson 15 trains whole encoders on, and that it tests on.
+        bert_budgets: numbers of labelled sentences for stored features; the last is the whole pool.
         batch_size: images a step, over all processes together.
         head_batch_size: the same when a head is trained on stored features.
         bootstrap_samples: resamplings behind a confidence interval.
@@ -79,11 +84,17 @@ class Profile:
     test_texts: int | None
     text_length: int
     few_texts: int
+    sweep_texts: int
     text_epochs: int
     text_batch_size: int
+    latency_repeats: int
     ranks: tuple[int, ...]
     bottlenecks: tuple[int, ...]
     student_epochs: int
+    film_texts: str
+    bert_texts: int
+    bert_test_texts: int
+    bert_budgets: tuple[int, ...]
     batch_size: int
     head_batch_size: int
     bootstrap_samples: int
@@ -126,11 +137,17 @@ PROFILES: dict[str, Profile] = {
         test_texts=32,
         text_length=24,
         few_texts=32,
+        sweep_texts=32,
         text_epochs=1,
         text_batch_size=16,
+        latency_repeats=3,
         ranks=(1, 4),
         bottlenecks=(2, 8),
         student_epochs=2,
+        film_texts="sentiment",
+        bert_texts=32,
+        bert_test_texts=32,
+        bert_budgets=(16, 48, 96),
         batch_size=16,
         head_batch_size=16,
         bootstrap_samples=100,
@@ -159,14 +176,20 @@ PROFILES: dict[str, Profile] = {
         encoder="minilm",
         train_texts=None,
         validation_texts=200,
-        test_texts=800,
-        text_length=48,
-        few_texts=512,
+        test_texts=500,
+        text_length=32,
+        few_texts=256,
+        sweep_texts=128,
         text_epochs=3,
         text_batch_size=16,
+        latency_repeats=40,
         ranks=(1, 4, 16),
         bottlenecks=(2, 8, 32),
         student_epochs=20,
+        film_texts="sentiment",
+        bert_texts=192,
+        bert_test_texts=320,
+        bert_budgets=(32, 128, 512, 1500),
         batch_size=16,
         head_batch_size=32,
         bootstrap_samples=2000,
@@ -198,11 +221,17 @@ PROFILES: dict[str, Profile] = {
         test_texts=None,
         text_length=128,
         few_texts=512,
+        sweep_texts=256,
         text_epochs=4,
         text_batch_size=16,
+        latency_repeats=100,
         ranks=(1, 2, 4, 8, 16, 32),
         bottlenecks=(1, 4, 16, 64),
         student_epochs=60,
+        film_texts="sst2",
+        bert_texts=1024,
+        bert_test_texts=872,
+        bert_budgets=(32, 128, 512, 2048, 8192),
         batch_size=32,
         head_batch_size=32,
         bootstrap_samples=2000,

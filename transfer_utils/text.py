@@ -21,9 +21,12 @@ import torch
 from torch import nn
 
 from .backbones import explained_download
+from .data import LabelledTexts
+from .optimizers import adamw
 from .profile import get_profile
 from .seeding import set_seed
 from .sources import package_files, sources
+from .training import FitResult, fit
 
 Tokens = dict[str, torch.Tensor]
 
@@ -242,6 +245,43 @@ def _quiet_transformers():
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
+
+
+@torch.no_grad()
+def token_scores(model: TextClassifier, text: str, max_length: int | None = None) -> tuple[list[str], torch.Tensor]:
+    """Return the tokens of a text and what the head says of each token's vector, (T, C).
+
+    The head is linear and reads the mean over tokens, so the mean of these rows *is* the score of the text:
+    the parts are exact, not an estimate. A token's vector has seen its neighbours, though.
+    """
+    tokenize = model.card.preprocess(max_length)
+    model.eval()
+    tokens = {name: tensor.to(model.head.weight.device) for name, tensor in tokenize([text]).items()}
+    return tokenize.tokens(text), model.head(model.encoder(**tokens).last_hidden_state[0]).cpu()
+
+
+def train_on_texts(
+    model: TextClassifier,
+    train: LabelledTexts,
+    validation: LabelledTexts | None = None,
+    *,
+    lr: float,
+    decay: float = 1.0,
+    seed: int = 0,
+    progress: str = "training",
+) -> FitResult:
+    """Train what can learn in ``model``, in place, with the profile's epochs and batch size for texts.
+
+    Args:
+        train, validation: with a transform, ``data.with_transform(model.card.preprocess(...))``.
+        lr, decay: of :func:`transfer_utils.optimizers.adamw`.
+
+    Raises:
+        ValueError: as :func:`transfer_utils.fit`.
+    """
+    profile = get_profile()
+    return fit(model, train, validation, epochs=profile.text_epochs, optimizer=adamw(model, lr, decay=decay),
+               batch_size=profile.text_batch_size, seed=seed, progress=progress)  # fmt: skip
 
 
 class layer_means:
