@@ -62,8 +62,8 @@ def tiny_encoder(classes=2, layers=2, width=16, seed=0, dropout=0.1, **settings)
     set_seed(seed)
     config = BertConfig(
         vocab_size=30522, hidden_size=width, num_hidden_layers=layers, num_attention_heads=2,
-        intermediate_size=2 * width, max_position_embeddings=32, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
-        initializer_range=0.2, **settings,
+        intermediate_size=2 * width, max_position_embeddings=32, initializer_range=0.2,
+        hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, **settings,
     )  # fmt: skip
     model = TextClassifier(BertModel(config, add_pooling_layer=False), classes)
     model.card = EncoderCard("tiny bert", "random", 32, tokenizer())

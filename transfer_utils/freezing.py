@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from .heads import _card
+from .insertion import Wrapper
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,20 @@ def unfreeze(*parts: nn.Module | LayerGroup) -> None:
 
 def _train_what_can_learn(module: nn.Module, mode: bool = True) -> nn.Module:
     """Stand in for ``module.train``: training mode only where something below can still learn."""
-    module.training = mode and any(p.requires_grad for p in module.parameters())
+    module.training = mode and _learns(module)
     for child in module.children():
         child.train(mode)
     return module
+
+
+def _learns(module: nn.Module) -> bool:
+    """Return whether something below can learn.
+
+    A small module put around a frozen layer does not count: what surrounds it is as frozen as before. BERT's
+    attention, for one, asks its own mode whether it is to drop weights.
+    """
+    below = (child for child in module.children() if not isinstance(child, Wrapper))
+    return any(p.requires_grad for p in module.parameters(recurse=False)) or any(map(_learns, below))
 
 
 def _parameters(part: nn.Module | LayerGroup) -> list[nn.Parameter]:

@@ -36,6 +36,7 @@ def find_layers(
     Args:
         patterns: shell patterns of a whole dotted name, or of its end after a dot: ``"query"`` fits
             ``encoder.layer.0.attention.self.query``, and ``"layer.[45].*.dense"`` the last two layers.
+            Any of its names will do for a module that has several.
         kinds: only modules of these classes.
 
     Raises:
@@ -49,15 +50,16 @@ def find_layers(
             f"{next(iter(wrappers(model)))} has a small module already, and wrapping the wrapper would train both. "
             "Load the model anew, or change the one that is there."
         )
-    possible = {name: m for name, m in model.named_modules() if name and (kinds is None or isinstance(m, kinds))}
-    found: dict[str, nn.Module] = {}
+    every_name = model.named_modules(remove_duplicate=False)
+    possible = {name: m for name, m in every_name if name and (kinds is None or isinstance(m, kinds))}
+    found: set[nn.Module] = set()
     for pattern in patterns:
         fitting = [name for name in possible if fnmatchcase(name, pattern) or fnmatchcase(name, f"*.{pattern}")]
         if not fitting:
             ends = sorted({name.rpartition(".")[2] for name in possible})
             raise ValueError(f"The pattern {pattern!r} fits no layer. Names of layers here end in {', '.join(ends)}.")
-        found |= {name: possible[name] for name in fitting}
-    return {name: module for name, module in possible.items() if name in found}
+        found |= {possible[name] for name in fitting}
+    return {name: module for name, module in model.named_modules() if module in found}
 
 
 def replace_everywhere(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
