@@ -49,6 +49,7 @@ class Profile:
         latency_repeats: forward passes of each model where their speed is compared.
         ranks: of LoRA, in the sweep of lesson 07.
         bottlenecks: widths of adapters in the sweep of lesson 06.
+        image_adapter_epochs: passes over the images when adapters are trained in lesson 06.
         student_epochs: passes over the images when a small network is trained from the start.
         film_texts: name for ``data.load`` of the film sentences of lesson 15.
         bert_texts, bert_test_texts: labelled sentences that lesson 15 trains whole encoders on, and that it tests on.
@@ -90,6 +91,7 @@ class Profile:
     latency_repeats: int
     ranks: tuple[int, ...]
     bottlenecks: tuple[int, ...]
+    image_adapter_epochs: int
     student_epochs: int
     film_texts: str
     bert_texts: int
@@ -143,6 +145,7 @@ PROFILES: dict[str, Profile] = {
         latency_repeats=3,
         ranks=(1, 4),
         bottlenecks=(2, 8),
+        image_adapter_epochs=1,
         student_epochs=2,
         film_texts="sentiment",
         bert_texts=32,
@@ -185,6 +188,7 @@ PROFILES: dict[str, Profile] = {
         latency_repeats=40,
         ranks=(1, 4, 16),
         bottlenecks=(2, 8, 32),
+        image_adapter_epochs=3,
         student_epochs=20,
         film_texts="sentiment",
         bert_texts=192,
@@ -227,6 +231,7 @@ PROFILES: dict[str, Profile] = {
         latency_repeats=100,
         ranks=(1, 2, 4, 8, 16, 32),
         bottlenecks=(1, 4, 16, 64),
+        image_adapter_epochs=10,
         student_epochs=60,
         film_texts="sst2",
         bert_texts=1024,

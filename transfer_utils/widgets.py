@@ -51,3 +51,36 @@ def _control(label: str, values: Sequence):
         value=start, min=low, max=high, step=step[0] if step else (1 if whole else (high - low) / 50),
         description=label, continuous_update=False, style=style,
     )  # fmt: skip
+
+
+def try_text(answer: Callable[[str], None], examples: Sequence[str]) -> None:
+    """Ask ``answer`` about a sentence that the learner types, starting with the first of ``examples``.
+
+    Args:
+        answer: prints or draws what a model says of one text. An error it raises is printed: a text that a
+            tokenizer does not know is no reason to lose the box.
+
+    Where outputs are stored (``COURSE_STATIC=1``) it is called for each of the examples instead.
+
+    Example:
+        >>> try_text(lambda text: print(len(text)), ["a fine film"])       # doctest: +SKIP
+    """
+    if is_static():
+        for text in examples:
+            answer(text)
+        return
+    import ipywidgets as widgets
+    from IPython.display import display
+
+    box = widgets.Text(value=examples[0], description="sentence", continuous_update=False,
+                       layout=widgets.Layout(width="95%"))  # fmt: skip
+    menu = widgets.Dropdown(options=list(examples), description="examples", layout=widgets.Layout(width="95%"))
+    menu.observe(lambda change: setattr(box, "value", change["new"]), names="value")
+
+    def respond(text: str) -> None:
+        try:
+            answer(text)
+        except ValueError as error:
+            print(error)
+
+    display(widgets.VBox([menu, box, widgets.interactive_output(respond, {"text": box})]))
