@@ -102,14 +102,14 @@ def add_adapters(
     Raises:
         ValueError: a pattern fits nothing, the bottleneck does not fit, or small modules are there already.
     """
-    at = list(at) if at is not None else _usual_places(model)
+    at = _usual_places(model) if at is None else at
     found = find_layers(model, at)
     wrap_layers(model, found, lambda layer: Adapted(layer, _adapter_for(layer, bottleneck, seed)))
     freeze(model)
     unfreeze(get_head(model), *(wrapper.adapter for wrapper in wrappers(model, Adapted).values()))
     if norms:
         unfreeze(*(module for module in model.modules() if isinstance(module, nn.LayerNorm)))
-    model.task_settings = {"method": "adapters", "bottleneck": bottleneck, "at": at, "norms": norms}
+    model.task_settings = {"method": "adapters", "bottleneck": bottleneck, "at": list(at), "norms": norms}
     return model
 
 
@@ -127,6 +127,9 @@ def _usual_places(model: nn.Module) -> list[str]:
 
 def _adapter_for(layer: nn.Module, bottleneck: int, seed: int) -> Adapter:
     """Return an adapter for what comes out of ``layer``: its last module with channels decides."""
-    last = [m for m in layer.modules() if isinstance(m, (nn.Linear, nn.Conv2d, nn.BatchNorm2d))][-1]
+    with_channels = [m for m in layer.modules() if isinstance(m, (nn.Linear, nn.Conv2d, nn.BatchNorm2d))]
+    if not with_channels:
+        raise ValueError(f"An adapter needs the channels of its layer, and there are no channels in {layer}.")
+    last = with_channels[-1]
     width = next(getattr(last, n) for n in ("out_features", "out_channels", "num_features") if hasattr(last, n))
     return Adapter(width, bottleneck, convolution=not isinstance(last, nn.Linear), seed=seed)

@@ -7,6 +7,7 @@ tasks share and none changes.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from pathlib import Path
@@ -19,7 +20,8 @@ from torch import nn
 from .adapters import add_adapters
 from .files import write_atomically
 from .heads import replace_head
-from .lora import add_lora
+from .insertion import wrappers
+from .lora import LoRALayer, add_lora
 
 Task = dict[str, torch.Tensor]
 _INSERT = {"lora": add_lora, "adapters": add_adapters}
@@ -33,8 +35,9 @@ def task_weights(model: nn.Module) -> Task:
     """Return copies of all parameters that can learn, by name: what is particular to this task.
 
     Raises:
-        ValueError: nothing can learn, or the model has no small modules and so no frozen body.
+        ValueError: nothing can learn, the model has no small modules and so no frozen body, or it is merged.
     """
+    _require_unmerged(model)
     if not hasattr(model, "task_settings"):
         raise ValueError("The model has no small modules. Put some in with add_lora(model) or add_adapters(model).")
     found = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
@@ -48,7 +51,9 @@ def switch_task(model: nn.Module, task: Task) -> nn.Module:
 
     Raises:
         TaskMismatch: names or shapes are not those of the model; nothing was changed.
+        ValueError: LoRA layers are merged, so that their weights would go on saying what the task before said.
     """
+    _require_unmerged(model)
     own = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     _require_equal_shapes(own, task)
     with torch.no_grad():
@@ -62,8 +67,8 @@ def save_task(model: nn.Module, path: str | Path) -> None:
 
     The file names the body by a hash of its weights; the body itself is not in it.
     """
-    settings = {"base": model.card.name, "body": body_hash(model), "settings": json.dumps(model.task_settings)}
     weights = {name: tensor.cpu().contiguous() for name, tensor in task_weights(model).items()}
+    settings = {"base": model.card.name, "body": body_hash(model), "settings": json.dumps(model.task_settings)}
     write_atomically(Path(path), lambda part: save_file(weights, part, metadata=settings))
 
 
@@ -74,15 +79,30 @@ def load_task(model: nn.Module, path: str | Path) -> nn.Module:
 
     Raises:
         FileNotFoundError: there is no such file.
-        TaskMismatch: the file is no task, or belongs to another body.
+        TaskMismatch: the file is no task, or belongs to another body; the model is as it was.
     """
+    _require_unmerged(model)
     settings, body, weights = _read(path)
     if not hasattr(model, "task_settings"):
-        head = weights.get(f"{model.card.head}.weight")
-        if head is not None and head.shape[0] >= 2:
-            replace_head(model, head.shape[0])
-        arguments = dict(settings)
-        _INSERT[arguments.pop("method")](model, **arguments)
+        _put_on(_with_small_modules(copy.deepcopy(model), settings, weights, path), settings, body, weights, path)
+        _with_small_modules(model, settings, weights, path)  # now that a copy has shown that it fits
+    return _put_on(model, settings, body, weights, path)
+
+
+def _with_small_modules(model: nn.Module, settings: dict, weights: Task, path: str | Path) -> nn.Module:
+    """Give the model the small modules that a file tells of, and a head for its number of classes."""
+    head = weights.get(f"{model.card.head}.weight")
+    if head is not None and head.shape[0] >= 2:
+        replace_head(model, head.shape[0])
+    arguments = dict(settings)
+    try:
+        return _INSERT[arguments.pop("method")](model, **arguments)
+    except (TypeError, ValueError) as error:
+        raise TaskMismatch(f"{path} does not fit this {model.card.name}: {error}") from error
+
+
+def _put_on(model: nn.Module, settings: dict, body: str, weights: Task, path: str | Path) -> nn.Module:
+    """Put the weights of a file on a model with small modules, if both are of one kind and one body."""
     if settings != model.task_settings:
         raise TaskMismatch(f"{path} holds {settings}, the model has {model.task_settings}. Load the model anew.")
     if body != body_hash(model):
@@ -116,6 +136,12 @@ def _read(path: str | Path) -> tuple[dict, str, Task]:
             return settings, notes["body"], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise TaskMismatch(f"{path} is no task file of this course, or is damaged ({error!r}).") from error
+
+
+def _require_unmerged(model: nn.Module) -> None:
+    merged = [name for name, layer in wrappers(model, LoRALayer).items() if layer.merged]
+    if merged:
+        raise ValueError(f"{merged[0]} is merged: the task sits in the body. Call unmerge() of each LoRA layer first.")
 
 
 def _require_equal_shapes(own: Task, other: Task) -> None:
