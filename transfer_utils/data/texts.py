@@ -84,14 +84,14 @@ def labelled_texts(texts: Sequence[str], labels: Sequence[Hashable]) -> Labelled
     """Return your own texts with labels of any kind, numbered in sorted order of their names.
 
     Raises:
-        ValueError: a text is blank, a label is missing (``None`` or NaN), there is only one class,
+        ValueError: a text is blank, a label is missing (``None``, NaN or pandas' NA), there is only one class,
             or the numbers of texts and labels differ.
 
     Example:
         >>> labelled_texts(["good film", "bad film"], ["positive", "negative"]).class_names
         ('negative', 'positive')
     """
-    missing = [i for i, label in enumerate(labels) if label is None or label != label]
+    missing = [i for i, label in enumerate(labels) if _is_missing(label)]
     if missing:
         raise ValueError(f"{len(missing)} labels are missing, the first at row {missing[0]}. Label or drop these rows.")
     names = tuple(sorted({str(label) for label in labels}))
@@ -125,6 +125,10 @@ def text_splits(
         if absent:
             raise ValueError(f"The class {absent[0]!r} has too few texts to be in every split. Add some (about ten).")
     return TextSplits(name, *parts, licence="your own", attribution="")
+
+
+def _is_missing(label: Hashable) -> bool:
+    return label is None or type(label).__name__ == "NAType" or label != label  # pandas' NA equals nothing, nor differs
 
 
 def _require_words(texts: Sequence[str]) -> None:
