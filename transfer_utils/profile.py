@@ -50,6 +50,8 @@ class Profile:
         ranks: of LoRA, in the sweep of lesson 07.
         bottlenecks: widths of adapters in the sweep of lesson 06.
         image_adapter_epochs: passes over the images when adapters are trained in lesson 06.
+        domain_seeds: one run a seed where runs on stored features are cheap (lessons 08 and 09).
+        domain_epochs, domain_batch_size: passes over the larger domain, and items of each domain a step.
         student_epochs: passes over the images when a small network is trained from the start.
         film_texts: name for ``data.load`` of the film sentences of lesson 15.
         bert_texts, bert_test_texts: labelled sentences that lesson 15 trains whole encoders on, and that it tests on.
@@ -93,6 +95,9 @@ class Profile:
     bottlenecks: tuple[int, ...]
     image_adapter_epochs: int
     student_epochs: int
+    domain_seeds: tuple[int, ...]
+    domain_epochs: int
+    domain_batch_size: int
     film_texts: str
     bert_texts: int
     bert_test_texts: int
@@ -147,10 +152,13 @@ PROFILES: dict[str, Profile] = {
         bottlenecks=(2, 8),
         image_adapter_epochs=1,
         student_epochs=2,
+        domain_seeds=(0, 1),
+        domain_epochs=1,
+        domain_batch_size=16,
         film_texts="sentiment",
-        bert_texts=32,
-        bert_test_texts=32,
-        bert_budgets=(16, 48, 96),
+        bert_texts=16,
+        bert_test_texts=16,
+        bert_budgets=(8, 16, 48),
         batch_size=16,
         head_batch_size=16,
         bootstrap_samples=100,
@@ -190,6 +198,9 @@ PROFILES: dict[str, Profile] = {
         bottlenecks=(2, 8, 32),
         image_adapter_epochs=3,
         student_epochs=20,
+        domain_seeds=(0, 1, 2, 3, 4),
+        domain_epochs=15,
+        domain_batch_size=64,
         film_texts="sentiment",
         bert_texts=192,
         bert_test_texts=320,
@@ -233,6 +244,9 @@ PROFILES: dict[str, Profile] = {
         bottlenecks=(1, 4, 16, 64),
         image_adapter_epochs=10,
         student_epochs=60,
+        domain_seeds=(0, 1, 2, 3, 4),
+        domain_epochs=30,
+        domain_batch_size=64,
         film_texts="sst2",
         bert_texts=1024,
         bert_test_texts=872,

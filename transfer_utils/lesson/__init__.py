@@ -1,6 +1,6 @@
 """What makes a notebook a lesson: claims that are checked, a ledger, exercises, quizzes."""
 
-from .claims import EVERY_PROFILE, ClaimFailed, claim, report_difference
+from .claims import EVERY_PROFILE, ClaimFailed, claim, report_difference, report_runs
 from .exercises import check
 from .ledger import ledger_table, record
 from .opening import print_environment, start
@@ -12,6 +12,7 @@ __all__ = [
     "check",
     "claim",
     "report_difference",
+    "report_runs",
     "ledger_table",
     "print_environment",
     "quiz",

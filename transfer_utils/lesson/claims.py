@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..metrics import Interval
+import torch
+
+from ..metrics import Interval, accuracy, mean_and_interval, paired_runs_difference
 from ..profile import get_profile
 
 EVERY_PROFILE = ("tiny", "laptop", "full")  # for claims about the code, which no size can change
@@ -68,3 +70,21 @@ def report_difference(first: str, second: str, *intervals: Interval) -> None:
         print(f"Measured: {first} is below {second} by {-mean:.3f}. {evidence}")
     else:
         print(f"Measured: {first} and {second} could not be separated; 0 is a possible difference. {evidence}")
+
+
+def report_runs(
+    first: str,
+    second: str,
+    runs_first: Sequence[torch.Tensor],
+    runs_second: Sequence[torch.Tensor],
+    labels: torch.Tensor,
+) -> None:
+    """Report the difference in accuracy of two methods, both over test items and over seeds.
+
+    Args:
+        runs_first, runs_second: test scores (N, C) of each method, one entry a seed, the same seeds in the same order.
+        labels: (N,).
+    """
+    by_seed = [accuracy(a, labels) - accuracy(b, labels) for a, b in zip(runs_first, runs_second, strict=True)]
+    over_items = paired_runs_difference(runs_first, runs_second, labels)
+    report_difference(first, second, over_items, mean_and_interval(by_seed))
