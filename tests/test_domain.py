@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from transfer_utils import evaluate, fit
+from transfer_utils.adaptation import adapt_batchnorm, adapt_features
 from transfer_utils.discrepancy import (
     a_distance,
     coral,
@@ -25,12 +26,13 @@ from transfer_utils.domain import (
     DomainModel,
     DomainPairs,
     GradientReversal,
-    adapt_batchnorm,
     both_features,
     domain_classifier,
     reversal_strength,
     reverse_gradient,
 )
+from transfer_utils.features import Features, FeatureSplits
+from transfer_utils.metrics import balanced_accuracy, paired_balanced_difference
 from transfer_utils.steps import TrainState
 
 with warnings.catch_warnings():
@@ -236,6 +238,35 @@ def test_the_smaller_domain_is_gone_through_more_than_once():
     pairs = DomainPairs(source, target)
     assert len(pairs) == 8
     assert torch.equal(pairs.collect(range(8))[0][0], cloud(3)[[0, 1, 2, 0, 1, 2, 0, 1]])
+
+
+def feature_splits(shift):
+    parts = []
+    for seed in range(3):
+        x = cloud(300, seed=seed, dtype=torch.float32)
+        parts.append(Features(x * 2 + shift, (x[:, 0] > 0).long(), ("fine", "broken")))
+    return FeatureSplits(*parts)
+
+
+def test_own_statistics_undo_a_shift_that_breaks_the_source_only_model():
+    source, target = feature_splits(0.0), feature_splits(8.0)
+    labels = target.test.labels
+    blind = adapt_features(source, target, seed=0, lr=1e-2, progress="")
+    own = adapt_features(source, target, own_statistics=True, seed=0, lr=1e-2, progress="")
+    assert balanced_accuracy(blind.target_scores, labels) < 0.65
+    assert balanced_accuracy(own.target_scores, labels) > 0.85
+    assert own.target_features.shape == (300, 128)
+    assert paired_balanced_difference(own.target_scores, blind.target_scores, labels).low > 0
+
+
+@pytest.mark.parametrize("step", [None, Dann(), Alignment(mmd)])
+def test_a_run_is_repeated_by_its_seed_and_never_sees_target_labels(step):
+    source, target = feature_splits(0.0), feature_splits(1.0)
+    parts = (target.train, target.validation, target.test)
+    flipped = FeatureSplits(*(Features(p.values, 1 - p.labels, p.class_names) for p in parts))
+    scores = [adapt_features(source, t, step, seed=3, progress="").target_scores for t in (target, target, flipped)]
+    assert torch.equal(scores[0], scores[1])
+    assert torch.equal(scores[0], scores[2])
 
 
 # ------------------------------------------------------ statistics, distances

@@ -4,8 +4,8 @@
     fit(model, DomainPairs(source.train, target.train), epochs=20, step=Dann())
     fit(model, DomainPairs(source.train, target.train), epochs=20, step=Alignment(mmd, weight=1.0))
 
-Three ideas. Fool a classifier of domains (DANN). Make the two clouds of features alike (MMD, CORAL).
-Give each domain its own mean and standard deviation (AdaBN), which comes first and costs nothing.
+Two ideas of three: fool a classifier of domains (DANN), or make the two clouds of features alike (MMD, CORAL,
+see ``discrepancy``). The third, each domain its own statistics, comes first and is in ``adaptation``.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import Dataset
 
-from .batches import collect, to_device
-from .devices import pick_device
+from .batches import collect
 from .metrics import check_labels
-from .progress import progress_bar
 from .steps import Metrics, TrainState
 
 Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -207,37 +205,3 @@ class Alignment:
         loss, metrics = _class_loss(model.head, source_features, labels)
         apart = self.distance(source_features, target_features)
         return loss + self.weight * apart, {**metrics, "distance": apart.item()}
-
-
-# ---------------------------------------------------- statistics of the target
-
-
-@torch.no_grad()
-def adapt_batchnorm(model: nn.Module, data: Dataset, *, batch_size: int = 64, progress: str = "") -> nn.Module:
-    """Give every BatchNorm layer the mean and variance of ``data``, in place, and return the model (AdaBN).
-
-    No label is looked at and no weight changes (Li et al. 2016, section 3.2). Statistics are the average over
-    batches of one pass; the model is in ``eval()`` mode afterwards.
-
-    Raises:
-        ValueError: the model has no BatchNorm layer, or there is no data.
-    """
-    layers = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    if not layers:
-        raise ValueError("The model has no BatchNorm layer, so it holds no statistics of a domain to replace.")
-    if len(data) < 2:
-        raise ValueError("AdaBN needs two examples or more: one has no variance.")
-    device = pick_device()
-    model.to(device).eval()
-    momentum = {layer: layer.momentum for layer in layers}
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # a plain average over all batches
-        layer.training = True
-    starts = range(0, len(data) - 1, batch_size)  # a last batch of one would have no variance
-    for start in progress_bar(list(starts), progress):
-        inputs, _ = collect(data, list(range(start, min(start + batch_size, len(data)))))
-        model(to_device(inputs, device))
-    for layer in layers:
-        layer.momentum, layer.training = momentum[layer], False
-    return model

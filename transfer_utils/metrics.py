@@ -149,6 +149,35 @@ def paired_difference(
     return _percentiles(float(difference.mean()), values, confidence)
 
 
+def balanced_accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """Return the mean over the classes of the share of each that is found. Shapes (N, C) and (N,)."""
+    right = (logits.argmax(1) == labels).double()
+    return float(torch.stack([right[labels == c].mean() for c in labels.unique()]).mean())
+
+
+def paired_balanced_difference(
+    logits_a: torch.Tensor,
+    logits_b: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    samples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Return :func:`paired_difference` for the balanced accuracy; each class is resampled by itself.
+
+    Args:
+        logits_a, logits_b: (N, C), or (runs, N, C) for several runs of each, which are averaged.
+        labels: (N,).
+    """
+    parts = [labels == c for c in labels.unique()]
+    right_a, right_b = ((logits.argmax(-1) == labels).double() for logits in (logits_a, logits_b))
+    gain = right_a.reshape(-1, len(labels)).mean(0) - right_b.reshape(-1, len(labels)).mean(0)
+    drawn = [gain[part][_resamples(int(part.sum()), samples, seed + i)].mean(1) for i, part in enumerate(parts)]
+    mean = torch.stack([gain[part].mean() for part in parts]).mean()
+    return _percentiles(float(mean), torch.stack(drawn).mean(0), confidence)
+
+
 def paired_runs_difference(
     runs_a: Sequence[torch.Tensor],
     runs_b: Sequence[torch.Tensor],
