@@ -29,6 +29,14 @@ METHODS = {
     "last two layers": (SKY, "D"),
     "adapters": (GREEN, "v"),
     "LoRA": (PINK, "P"),
+    "source only": (GREY, "^"),
+    "own statistics": (ORANGE, "o"),
+    "DANN": (RED, "P"),
+    "own statistics + DANN": (RED, "s"),
+    "MMD": (GREEN, "v"),
+    "own statistics + MMD": (GREEN, "s"),
+    "CORAL": (SKY, "D"),
+    "oracle": ("black", "*"),
     "baseline": ("black", "x"),
 }
 

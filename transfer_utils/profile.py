@@ -50,12 +50,17 @@ class Profile:
         ranks: of LoRA, in the sweep of lesson 07.
         bottlenecks: widths of adapters in the sweep of lesson 06.
         image_adapter_epochs: passes over the images when adapters are trained in lesson 06.
+        target_budgets: labels of the target domain, in the part of lesson 08 that buys some.
         domain_seeds: one run a seed where runs on stored features are cheap (lessons 08 and 09).
         domain_epochs, domain_batch_size: passes over the larger domain, and items of each domain a step.
         student_epochs: passes over the images when a small network is trained from the start.
         film_texts: name for ``data.load`` of the film sentences of lesson 15.
         bert_texts, bert_test_texts: labelled sentences that lesson 15 trains whole encoders on, and that it tests on.
         bert_budgets: numbers of labelled sentences for stored features; the last is the whole pool.
+        character_classes: at most so many classes a split of characters; ``None`` for all.
+        characters: name for ``data.load`` of the characters of lesson 10.
+        episodes: training steps of a few-shot network, an episode each; the seeds are ``few_shot_seeds``.
+        test_episodes: episodes a few-shot accuracy is measured on.
         batch_size: images a step, over all processes together.
         head_batch_size: the same when a head is trained on stored features.
         bootstrap_samples: resamplings behind a confidence interval.
@@ -95,6 +100,7 @@ class Profile:
     bottlenecks: tuple[int, ...]
     image_adapter_epochs: int
     student_epochs: int
+    target_budgets: tuple[int, ...]
     domain_seeds: tuple[int, ...]
     domain_epochs: int
     domain_batch_size: int
@@ -102,6 +108,11 @@ class Profile:
     bert_texts: int
     bert_test_texts: int
     bert_budgets: tuple[int, ...]
+    character_classes: int | None
+    characters: str
+    episodes: int
+    few_shot_seeds: tuple[int, ...]
+    test_episodes: int
     batch_size: int
     head_batch_size: int
     bootstrap_samples: int
@@ -152,6 +163,7 @@ PROFILES: dict[str, Profile] = {
         bottlenecks=(2, 8),
         image_adapter_epochs=1,
         student_epochs=2,
+        target_budgets=(8, 16),
         domain_seeds=(0, 1),
         domain_epochs=1,
         domain_batch_size=16,
@@ -159,6 +171,11 @@ PROFILES: dict[str, Profile] = {
         bert_texts=16,
         bert_test_texts=16,
         bert_budgets=(8, 16, 48),
+        character_classes=24,
+        characters="characters",
+        episodes=10,
+        few_shot_seeds=(0, 1),
+        test_episodes=20,
         batch_size=16,
         head_batch_size=16,
         bootstrap_samples=100,
@@ -198,13 +215,19 @@ PROFILES: dict[str, Profile] = {
         bottlenecks=(2, 8, 32),
         image_adapter_epochs=3,
         student_epochs=20,
+        target_budgets=(10, 20, 50, 100, 200, 500),
         domain_seeds=(0, 1, 2, 3, 4),
         domain_epochs=15,
         domain_batch_size=64,
         film_texts="sentiment",
-        bert_texts=192,
+        bert_texts=160,
         bert_test_texts=320,
         bert_budgets=(32, 128, 512, 1500),
+        character_classes=None,
+        characters="characters",
+        episodes=500,
+        few_shot_seeds=(0, 1, 2),
+        test_episodes=600,
         batch_size=16,
         head_batch_size=32,
         bootstrap_samples=2000,
@@ -244,6 +267,7 @@ PROFILES: dict[str, Profile] = {
         bottlenecks=(1, 4, 16, 64),
         image_adapter_epochs=10,
         student_epochs=60,
+        target_budgets=(10, 20, 50, 100, 200, 500),
         domain_seeds=(0, 1, 2, 3, 4),
         domain_epochs=30,
         domain_batch_size=64,
@@ -251,6 +275,11 @@ PROFILES: dict[str, Profile] = {
         bert_texts=1024,
         bert_test_texts=872,
         bert_budgets=(32, 128, 512, 2048, 8192),
+        character_classes=None,
+        characters="omniglot",
+        episodes=10000,
+        few_shot_seeds=(0, 1, 2, 3, 4),
+        test_episodes=2000,
         batch_size=32,
         head_batch_size=32,
         bootstrap_samples=2000,
