@@ -136,7 +136,8 @@ def test_fetch_for_full_says_what_it_does(tmp_path, capsys, asked):
     out = capsys.readouterr().out
     assert "ants and bees (47 MB)" in out
     assert str(tmp_path / "hymenoptera") in out
-    assert asked == ["sentiment", "hymenoptera", "resnet50", "sst2", "google-bert/bert-base-uncased"]
+    drawings = ["omniglot_background", "omniglot_evaluation"]
+    assert asked == ["sentiment", "hymenoptera", *drawings, "resnet50", "sst2", "google-bert/bert-base-uncased"]
 
 
 def test_a_package_that_pip_cannot_install_is_named(monkeypatch):

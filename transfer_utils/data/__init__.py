@@ -4,6 +4,7 @@ cells = data.load("elpv")
 cells.train, cells.validation, cells.test     # each a LabelledImages
 cells.class_names                             # ("functional", "defective")
 
+letters = data.load("characters")             # whole alphabets held out: each split has its own classes
 films = data.load("sentiment", domain="films")     # each split a LabelledTexts
 photos = data.image_folder("my_photos")       # root/class/file or root/train/class/file
 mails = data.text_splits(texts, labels)       # two lists
@@ -14,15 +15,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..profile import get_profile
-from . import elpv, hymenoptera, sentiment, sst2
+from . import characters, elpv, hymenoptera, omniglot, sentiment, sst2
+from .characters import AlphabetSplits
 from .folder import image_folder
 from .images import ImageSplits, LabelledImages
 from .labelled import Labelled, Splits
 from .texts import LabelledTexts, TextSplits, labelled_texts, text_splits
 
 _LOADERS: dict[str, Callable[..., Splits]] = {
+    "characters": characters.load,
     "elpv": elpv.load,
     "hymenoptera": hymenoptera.load,
+    "omniglot": omniglot.load,
     "sentiment": sentiment.load,
     "sst2": sst2.load,
 }
@@ -32,7 +36,7 @@ def load(name: str, **options: object) -> Splits:
     """Load a data set by name, at most as many items a split as the profile allows.
 
     Args:
-        name: ``"elpv"``, ``"hymenoptera"``, ``"sentiment"`` or ``"sst2"``.
+        name: ``"characters"``, ``"elpv"``, ``"hymenoptera"``, ``"omniglot"``, ``"sentiment"`` or ``"sst2"``.
         options: passed to the loader; see ``data.elpv.load`` and so on.
 
     Raises:
@@ -55,17 +59,20 @@ def load(name: str, **options: object) -> Splits:
 
 
 __all__ = [
+    "AlphabetSplits",
     "ImageSplits",
     "Labelled",
     "LabelledImages",
     "LabelledTexts",
     "Splits",
     "TextSplits",
+    "characters",
     "elpv",
     "hymenoptera",
     "image_folder",
     "labelled_texts",
     "load",
+    "omniglot",
     "sentiment",
     "sst2",
     "text_splits",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from torch.utils.data import TensorDataset
 
 from ..progress import progress_bar
 from .labelled import Labelled, Splits
@@ -66,6 +67,13 @@ class LabelledImages(Labelled):
         for image in progress_bar(self.images, f"resizing to {size} px"):
             small.append(np.asarray(ImageOps.fit(self.read(image), (size, size), Image.Resampling.BICUBIC)))
         return replace(self, images=small, read=Image.fromarray, identity=None)
+
+    def in_memory(self) -> TensorDataset:
+        """Return pairs (image after its transform, label) as two tensors, for images so small that all of them fit.
+
+        A batch is then one look-up. A random transform would be asked once only, so give it a fixed one.
+        """
+        return TensorDataset(torch.stack([self[i][0] for i in range(len(self))]), self.labels)
 
     def fingerprint(self) -> str:
         """Return a hash that changes when any image, label or the order changes."""

@@ -1,0 +1,210 @@
+"""Characters of many alphabets, rendered from a font that comes with matplotlib: few images, many classes.
+
+Each class is one character, each image a distorted rendering of it: 28 x 28 pixels, greyscale, ink bright on dark.
+Whole alphabets are held out, so the test asks about characters of a script that no training image showed.
+It is made in the way of Omniglot (Lake et al. 2015), and it needs no network.
+
+Two characters of different alphabets may look alike, such as the Latin and the Cyrillic A. Of characters whose
+plain renderings correlate by more than ``ALIKE``, one is kept, and test comes first: no training class looks like
+a test class.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFont
+
+from ..profile import get_profile
+from ..seeding import generator
+from .images import ImageSplits, LabelledImages
+
+SIZE, CANVAS, INK = 28, 56, 40  # of an image, of the canvas it is shrunk from, of the longer side of a character
+ALIKE = 0.88
+LICENCE = "Bitstream Vera and Arev font licences (free use, also modified); the changes of DejaVu are public domain"
+ATTRIBUTION = "Characters rendered from DejaVu Sans (Bitstream, Tavmjong Bah and the DejaVu authors)"
+
+ALPHABETS = {  # split -> alphabet -> code points from, to (both included)
+    "test": {"Armenian": (0x531, 0x586), "Georgian": (0x10A0, 0x10FA), "Hebrew": (0x5D0, 0x5EA),
+             "N'Ko": (0x7CA, 0x7EA), "Lao": (0xE81, 0xEC4)},
+    "validation": {"Tifinagh": (0x2D30, 0x2D65), "Old Italic": (0x10300, 0x1031E), "Coptic": (0x3E2, 0x3EF)},
+    "train": {"Latin": (0x41, 0x2AF), "Greek": (0x391, 0x3D7), "Cyrillic": (0x410, 0x52F), "Arabic": (0x621, 0x6D3),
+              "Canadian syllabics": (0x1401, 0x14D0), "Ogham": (0x1681, 0x169A), "Lisu": (0xA4D0, 0xA4F7),
+              "double-struck": (0x1D538, 0x1D56B)},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """How far a rendering may differ from the plain character; every image draws its own values.
+
+    Attributes:
+        rotation: degrees to either side.
+        smallest, largest: factors on the size.
+        shear: to either side, horizontally and vertically.
+        shift: to either side, as a share of half the image.
+        elastic: length of smooth local displacements (a standard deviation), as a share of half the image.
+        stroke: whether lines become thinner or bolder.
+        noise: standard deviation, where ink is 1.
+    """
+
+    rotation: float = 25.0
+    smallest: float = 0.75
+    largest: float = 1.15
+    shear: float = 0.3
+    shift: float = 0.18
+    elastic: float = 0.10
+    stroke: bool = True
+    noise: float = 0.15
+
+
+HARD = Distortion()
+EASY = Distortion(rotation=4.0, smallest=0.95, largest=1.05, shear=0.04, shift=0.03, elastic=0.02, stroke=False,
+                  noise=0.05)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AlphabetSplits(ImageSplits):
+    """Splits whose classes differ: each has its own alphabets, so each has its own ``class_names``, from 0 on.
+
+    In ``extra`` of a split, ``alphabet`` names the alphabet of each image.
+    """
+
+    def limited(self, train: int | None, validation: int | None, test: int | None) -> AlphabetSplits:
+        """Return the same splits: the size is the number of classes and of images a class, which the loader sets."""
+        return self
+
+
+def load(distortion: Distortion = HARD, images_per_class: int = 20, seed: int = 0) -> AlphabetSplits:
+    """Return images of characters, ``images_per_class`` of each, by alphabet in train, validation and test.
+
+    Args:
+        distortion: ``EASY`` leaves characters so much as they are that pixels suffice to tell them apart.
+        seed: of the distortions.
+
+    The profile's ``character_classes`` limits the classes of each split.
+    """
+    limit = get_profile().character_classes
+    parts = {}
+    for split in ("train", "validation", "test"):
+        chosen = [entry for entry in plain_characters() if entry[0] == split]
+        chosen = chosen[:: max(1, len(chosen) // limit)][:limit] if limit else chosen
+        plain = torch.stack([torch.tensor(pixels) for *_, pixels in chosen]).float() / 255
+        images = distort(plain, images_per_class, distortion, generator(seed, "characters", split))
+        labels = torch.arange(len(chosen)).repeat_interleave(images_per_class)
+        names = tuple(f"{alphabet} {character}" for _, alphabet, character, _ in chosen)
+        alphabets = np.array([alphabet for _, alphabet, *_ in chosen])[labels.numpy()]
+        parts[split] = LabelledImages(
+            list(images.numpy()), labels, names, Image.fromarray, extra={"alphabet": alphabets}
+        )
+    return AlphabetSplits("characters", **parts, licence=LICENCE, attribution=ATTRIBUTION)
+
+
+@cache
+def plain_characters() -> tuple[tuple[str, str, str, np.ndarray], ...]:
+    """Return (split, alphabet, character, pixels (CANVAS, CANVAS)) of all that are kept, test first."""
+    font = ImageFont.truetype(str(font_path()), size=80)
+    known = _characters_of(font_path())
+    kept, shapes = [], np.empty((0, CANVAS * CANVAS), dtype=np.float32)
+    for split, alphabets in ALPHABETS.items():
+        for alphabet, (first, last) in alphabets.items():
+            for character in map(chr, range(first, last + 1)):
+                if ord(character) not in known or not _is_plain_letter(character):
+                    continue
+                pixels = render(character, font)
+                shape = _standardised(pixels)
+                if len(shapes) == 0 or float((shapes @ shape).max()) <= ALIKE:
+                    kept.append((split, alphabet, character, pixels))
+                    shapes = np.vstack([shapes, shape])
+    return tuple(kept)
+
+
+def font_path() -> Path:
+    """Return the file of DejaVu Sans that matplotlib ships."""
+    import matplotlib
+
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+
+
+def _characters_of(path: Path) -> set[int]:
+    from matplotlib.ft2font import FT2Font
+
+    return set(FT2Font(str(path)).get_charmap())
+
+
+def _is_plain_letter(character: str) -> bool:
+    """Return whether it is a letter, and not another letter with an accent on it."""
+    accented = unicodedata.decomposition(character)[:1] not in ("", "<")
+    return unicodedata.category(character) in ("Lu", "Ll", "Lo") and not accented
+
+
+def render(character: str, font: ImageFont.FreeTypeFont) -> np.ndarray:
+    """Return the character, centred, its longer side ``INK`` pixels, as uint8 (CANVAS, CANVAS)."""
+    picture = Image.new("L", (240, 240))
+    ImageDraw.Draw(picture).text((80, 60), character, font=font, fill=255)
+    ink = picture.crop(picture.getbbox())
+    scale = INK / max(ink.size)
+    small = ink.resize([max(1, round(side * scale)) for side in ink.size], Image.Resampling.BOX)
+    canvas = Image.new("L", (CANVAS, CANVAS))
+    canvas.paste(small, ((CANVAS - small.width) // 2, (CANVAS - small.height) // 2))
+    return np.asarray(canvas)
+
+
+def _standardised(pixels: np.ndarray) -> np.ndarray:
+    """Return the pixels blurred a little, with mean 0 and length 1: their dot product is the correlation."""
+    image = torch.tensor(pixels, dtype=torch.float32)[None, None]
+    flat = F.avg_pool2d(image, 5, stride=1, padding=2).flatten().numpy()
+    flat = flat - flat.mean()
+    return flat / np.linalg.norm(flat)
+
+
+def distort(plain: torch.Tensor, count: int, by: Distortion, random: torch.Generator) -> torch.Tensor:
+    """Return ``count`` distorted images of each character, uint8 (C * count, SIZE, SIZE), class after class.
+
+    Args:
+        plain: (C, CANVAS, CANVAS), ink 1 on 0.
+    """
+    done = []
+    for characters in plain.split(50):  # a few at a time, to save memory
+        images = characters.repeat_interleave(count, 0)[:, None]
+        if by.stroke:
+            images = _other_strokes(images, random)
+        images = F.grid_sample(images, _places(len(images), by, random), align_corners=False)
+        images = F.avg_pool2d(images, CANVAS // SIZE)
+        images = images + by.noise * torch.randn(images.shape, generator=random)
+        done.append((255 * images.clamp(0, 1)).round().to(torch.uint8)[:, 0])
+    return torch.cat(done)
+
+
+def _other_strokes(images: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    """Make the lines of a third of the images thinner, of a third bolder."""
+    kind = torch.randint(3, (len(images), 1, 1, 1), generator=random)
+    bolder = F.max_pool2d(images, 3, stride=1, padding=1)
+    thinner = -F.max_pool2d(-images, 3, stride=1, padding=1)
+    return torch.where(kind == 0, images, torch.where(kind == 1, bolder, thinner))
+
+
+def _places(count: int, by: Distortion, random: torch.Generator) -> torch.Tensor:
+    """Return where each pixel of ``count`` images is taken from, (count, CANVAS, CANVAS, 2), in -1..1."""
+
+    def uniform(low: float, high: float) -> torch.Tensor:
+        return low + (high - low) * torch.rand(count, generator=random)
+
+    angle = torch.deg2rad(uniform(-by.rotation, by.rotation))
+    across, down = uniform(-by.shear, by.shear), uniform(-by.shear, by.shear)
+    zoom = 1 / uniform(by.smallest, by.largest)
+    one = torch.ones(count)
+    turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(-1, 2, 2)
+    skew = torch.stack([one, across, down, one], 1).view(-1, 2, 2)
+    move = torch.stack([uniform(-by.shift, by.shift) for _ in range(2)], 1)[..., None]
+    affine = torch.cat([zoom[:, None, None] * turn @ skew, move], 2)
+    places = F.affine_grid(affine, [count, 1, CANVAS, CANVAS], align_corners=False)
+    waves = by.elastic * torch.randn(count, 2, 4, 4, generator=random)
+    waves = F.interpolate(waves, (CANVAS, CANVAS), mode="bicubic", align_corners=True)
+    return places + waves.permute(0, 2, 3, 1)

@@ -1,0 +1,288 @@
+"""Few-shot learning: name classes that no training image showed, from a handful of examples each.
+
+    train = Episodes(images, ways=20, shots=1, queries=4, count=500)
+    fit(network, train, epochs=1, batch_size=1, step=EpisodeStep(by_prototype))
+    vectors = predict(network, new_images)[0]
+    mean_and_interval(episode_accuracies(by_prototype, vectors, labels, ways=5, shots=1))
+
+An *episode* is a small task: N classes (ways), K examples of each that may be looked at (shots, together the
+*support*), and others of the same classes to be named (the *queries*). A *classifier* is a function
+``(support, support_labels, queries) -> scores (Q, N)`` of embeddings; its columns are the classes in rising order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import Dataset, TensorDataset
+
+from .batches import collect
+from .discrepancy import squared_distances
+from .seeding import generator
+from .steps import Metrics, TrainState
+
+Classifier = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+# ------------------------------------------------------------------ episodes
+
+
+class Episode(NamedTuple):
+    """Which items take part in an episode of N ways, K shots and Q queries a class.
+
+    Attributes:
+        support: (N * K,) indices of items, class after class.
+        queries: (N * Q,) indices of others of the same classes, class after class.
+        support_labels, query_labels: 0 to N-1, the place in ``classes``.
+        classes: (N,) the labels in the data.
+    """
+
+    support: torch.Tensor
+    queries: torch.Tensor
+    support_labels: torch.Tensor
+    query_labels: torch.Tensor
+    classes: torch.Tensor
+
+
+class EpisodeSampler:
+    """Episodes of labelled data: number ``i`` depends on the seed and ``i`` only.
+
+    Args:
+        labels: (N,), any integers in any order.
+        ways, shots, queries: classes, examples and questions a class.
+
+    Raises:
+        ValueError: there are fewer than ``ways`` classes, or a class has fewer than ``shots + queries`` items,
+            or the labels are not integers.
+    """
+
+    def __init__(self, labels: torch.Tensor | Sequence[int], ways: int, shots: int, queries: int, seed: int = 0):
+        if min(ways, shots, queries) < 1 or ways < 2:
+            raise ValueError(f"An episode needs 2 ways, 1 shot and 1 query or more, not {ways}, {shots}, {queries}.")
+        labels = whole_numbers(labels)
+        self.classes, place, counts = labels.unique(return_inverse=True, return_counts=True)
+        if len(self.classes) < ways:
+            raise ValueError(f"{ways} ways need {ways} classes; the data has {len(self.classes)}.")
+        if int(counts.min()) < shots + queries:
+            scarce = self.classes[counts.argmin()].item()
+            raise ValueError(
+                f"{shots} shots and {queries} queries need {shots + queries} examples of each class; class "
+                f"{scarce} has {int(counts.min())}. Ask for fewer, or leave the class out."
+            )
+        self.ways, self.shots, self.queries, self.seed = ways, shots, queries, seed
+        first = counts.cumsum(0) - counts
+        sorted_items = place.argsort(stable=True)
+        column = torch.arange(len(labels)) - first[place[sorted_items]]
+        self.items = torch.full((len(self.classes), int(counts.max())), -1)  # one row a class, -1 where it has no more
+        self.items[place[sorted_items], column] = sorted_items
+        self.targets = torch.arange(ways)
+
+    def __call__(self, number: int) -> Episode:
+        """Return episode ``number``."""
+        random = generator(self.seed, "episode", number)
+        chosen = torch.randperm(len(self.classes), generator=random)[: self.ways]
+        rows = self.items[chosen]
+        order = torch.rand(rows.shape, generator=random).masked_fill_(rows < 0, -1.0)
+        drawn = rows.gather(1, order.topk(self.shots + self.queries, dim=1).indices)
+        return Episode(
+            drawn[:, : self.shots].flatten(),
+            drawn[:, self.shots :].flatten(),
+            self.targets.repeat_interleave(self.shots),
+            self.targets.repeat_interleave(self.queries),
+            self.classes[chosen],
+        )
+
+
+def whole_numbers(labels: Any) -> torch.Tensor:
+    """Return labels as an int64 tensor (N,).
+
+    Raises:
+        ValueError: they are strings or fractions, or there are none.
+    """
+    try:
+        given = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            "Labels must be integers, not strings. names = sorted(set(labels)) and "
+            "[names.index(label) for label in labels] number them."
+        ) from error
+    if given.ndim != 1 or len(given) == 0 or given.is_floating_point() or given.is_complex():
+        raise ValueError(f"Labels must be integers (N,), N > 0; they are {given.dtype} {tuple(given.shape)}.")
+    return given.long().cpu()
+
+
+class Episodes(Dataset):
+    """``count`` episodes to train on; a batch is ``(support, support_labels, queries, query_labels)``.
+
+    Give ``fit`` a batch size of 1: one step, one episode.
+
+    Args:
+        data: items ``(input, label)``: a ``Labelled`` data set with a transform, or a ``TensorDataset``.
+        ways, shots, queries, seed: as in :class:`EpisodeSampler`, which see for what is refused.
+    """
+
+    def __init__(self, data: Dataset, ways: int, shots: int, queries: int, count: int, seed: int = 0):
+        labels = data.tensors[-1] if isinstance(data, TensorDataset) else data.labels
+        self.data, self.count = data, count
+        self.sampler = EpisodeSampler(labels, ways, shots, queries, seed)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, ...]:
+        episode = self.sampler(number)
+        support, _ = collect(self.data, episode.support.tolist())
+        queries, _ = collect(self.data, episode.queries.tolist())
+        return support, episode.support_labels, queries, episode.query_labels
+
+    def collect(self, numbers: list[int]) -> tuple[torch.Tensor, ...]:
+        """Return the one episode of a batch."""
+        if len(numbers) != 1:
+            raise ValueError(f"A step learns from one episode, not {len(numbers)}: call fit(..., batch_size=1).")
+        return self[numbers[0]]
+
+
+@dataclass(frozen=True)
+class EpisodeStep:
+    """A step for ``fit``: embed support and queries in one pass, classify the queries, cross-entropy.
+
+    Attributes:
+        classify: for example :func:`by_prototype`, the loss of Snell et al. 2017, algorithm 1.
+    """
+
+    classify: Classifier
+
+    def __call__(self, model: nn.Module, batch: Any, state: TrainState) -> tuple[torch.Tensor, Metrics]:
+        """Return the mean loss over the queries of an episode, and their accuracy."""
+        support, support_labels, queries, query_labels = batch
+        embedded = model(torch.cat([support, queries]))
+        scores = self.classify(embedded[: len(support)], support_labels, embedded[len(support) :])
+        loss = F.cross_entropy(scores, query_labels)
+        return loss, {"accuracy": float((scores.argmax(1) == query_labels).float().mean())}
+
+
+# -------------------------------------------------------------- classifiers
+
+
+def prototypes(embeddings: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean embedding of each class, (C, D), and the classes, (C,), in rising order.
+
+    Args:
+        embeddings: (N, D).
+        labels: (N,), any integers in any order.
+
+    Snell et al. 2017, "Prototypical Networks for Few-shot Learning", equation 1.
+
+    Raises:
+        ValueError: NaN among the embeddings, one class only, or shapes that do not fit.
+    """
+    check_embeddings(embeddings)
+    if labels.shape != embeddings.shape[:1]:
+        raise ValueError(f"{len(embeddings)} embeddings came with labels of shape {tuple(labels.shape)}.")
+    classes, place, counts = labels.unique(return_inverse=True, return_counts=True)
+    if len(classes) < 2:
+        raise ValueError("The support has one class: there is nothing to tell apart.")
+    sums = embeddings.new_zeros(len(classes), embeddings.shape[1]).index_add(0, place, embeddings)
+    return sums / counts[:, None], classes
+
+
+def check_embeddings(embeddings: torch.Tensor) -> None:
+    """Raise ``ValueError`` unless they are (N, D), N > 0, and all numbers."""
+    if embeddings.ndim != 2 or len(embeddings) == 0:
+        raise ValueError(f"Embeddings must be (N, D), N > 0; they are {tuple(embeddings.shape)}. flatten(1) images.")
+    if not torch.isfinite(embeddings).all():
+        raise ValueError("Some embeddings are NaN or infinite: a distance to them means nothing. Look at the images, "
+                         "and at the training, which may have diverged.")  # fmt: skip
+
+
+def by_prototype(support: torch.Tensor, labels: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+    """Return minus the *squared* Euclidean distance to each prototype, (Q, C): Snell et al. 2017, equation 2.
+
+    Args:
+        support: (N, D) embeddings, with ``labels`` (N,).
+        queries: (Q, D).
+    """
+    check_embeddings(queries)
+    return -squared_distances(queries, prototypes(support, labels)[0])
+
+
+def by_cosine(support: torch.Tensor, labels: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+    """Return the cosine of the angle to the mean of each class, (Q, C); shapes as in :func:`by_prototype`.
+
+    Each embedding is brought to length 1 before the mean is taken. A cosine is between -1 and 1: good for naming,
+    too flat for a softmax (see :func:`by_matching`).
+    """
+    check_embeddings(queries)
+    centres, _ = prototypes(F.normalize(support, dim=1), labels)
+    return F.normalize(queries, dim=1) @ F.normalize(centres, dim=1).T
+
+
+def by_matching(
+    support: torch.Tensor, labels: torch.Tensor, queries: torch.Tensor, sharpness: float = 10.0
+) -> torch.Tensor:
+    """Return log-probabilities (Q, C) of matching networks: attention over the support adds up the labels.
+
+    ``a(q, s) = softmax over s of sharpness * cosine(q, s)``, and a class gets the attention of its examples.
+    Vinyals et al. 2016, "Matching Networks for One Shot Learning", equation 1 and section 2.1.1, without full
+    context embeddings. The paper has sharpness 1, with which attention on few examples is nearly even.
+
+    Args:
+        support, labels, queries: as in :func:`by_prototype`.
+    """
+    check_embeddings(support)
+    check_embeddings(queries)
+    classes, place = labels.unique(return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError("The support has one class: there is nothing to tell apart.")
+    alike = sharpness * F.normalize(queries, dim=1) @ F.normalize(support, dim=1).T  # (Q, N)
+    member = F.one_hot(place, len(classes)).to(alike.dtype)
+    return (alike.softmax(1) @ member).clamp_min(1e-12).log()
+
+
+def prototype_head(embeddings: torch.Tensor, labels: torch.Tensor) -> nn.Linear:
+    """Return the linear layer whose scores order classes as squared distances do: ``W = 2 c``, ``b = -|c|**2``.
+
+    ``-|q - c|**2 = 2 c q - |c|**2 - |q|**2``, and the last term is the same for all classes (Snell et al. 2017,
+    section 2.4). Column k is the k-th class in rising order.
+    """
+    centres, _ = prototypes(embeddings.detach(), labels)
+    head = nn.Linear(centres.shape[1], len(centres)).to(centres)
+    head.load_state_dict({"weight": 2 * centres, "bias": -centres.pow(2).sum(1)})
+    return head
+
+
+# --------------------------------------------------------------- evaluation
+
+
+@torch.no_grad()
+def episode_accuracies(
+    classify: Classifier,
+    embeddings: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    ways: int,
+    shots: int,
+    queries: int = 15,
+    episodes: int = 600,
+    seed: int = 0,
+) -> torch.Tensor:
+    """Return the accuracy on each of ``episodes`` episodes, (episodes,), over embeddings computed once.
+
+    The same seed gives the same episodes whatever the classifier, so differences can be taken episode by episode:
+    ``mean_and_interval(a - b)``. The interval is over episodes, of one trained network.
+
+    Args:
+        embeddings: (N, D) with ``labels`` (N,), any integers.
+    """
+    check_embeddings(embeddings)
+    sampler = EpisodeSampler(labels, ways, shots, queries, seed)
+    values = []
+    for number in range(episodes):
+        episode = sampler(number)
+        scores = classify(embeddings[episode.support], episode.support_labels, embeddings[episode.queries])
+        values.append((scores.argmax(1) == episode.query_labels).double().mean())
+    return torch.stack(values)
