@@ -375,20 +375,20 @@ def label_budgets(curves: dict[str, Sequence[Sequence[float]]], budgets: Sequenc
     return figure
 
 
-_WAYS = {"frozen features": plots.BLUE, "all layers": plots.RED, "random weights": plots.GREY, "TF-IDF": "black",
-         "LoRA": plots.GREEN, "adapters": plots.PINK, "last two layers": plots.ORANGE}  # fmt: skip
+_SAME = {"all layers": "fine-tuning", "random weights": "from scratch", "TF-IDF": "baseline"}  # -> plots.METHODS
 
 
 def seed_dots(runs: dict[str, Sequence[float]], learned: dict[str, int], baseline: float) -> Figure:
     """Draw one row a way of training: a dot a seed, a bar at the mean, and what could learn below the name."""
     figure, axes = plt.subplots(figsize=(8.5, 0.9 + 0.58 * len(runs)))
     for place, (way, values) in enumerate(runs.items()):
-        axes.plot(values, [place] * len(values), "o", color=_WAYS[way], alpha=0.5)
-        axes.plot(np.mean(values), place, "|", color=_WAYS[way], ms=26, mew=3)
+        colour, marker = plots.METHODS[_SAME.get(way, way)]
+        axes.plot(values, [place] * len(values), marker, color=colour, alpha=0.5)
+        axes.plot(np.mean(values), place, "|", color=colour, ms=26, mew=3)
     axes.axvline(baseline, color="black", ls="--", lw=1.5, label="more frequent name")
     names = [f"{way}\n{learned[way]:,}" if learned.get(way) else way for way in runs]
     axes.set_yticks(range(len(runs)), names, fontsize=11)
-    axes.set(xlabel="test accuracy (dots: seeds, bar: mean)", ylim=(-0.6, len(runs) - 0.4))
+    axes.set(xlabel="test accuracy (a sign a seed, the bar: mean)", ylim=(-0.6, len(runs) - 0.4))
     axes.grid(axis="y", visible=False)
     axes.legend(loc="lower right")
     return figure
