@@ -8,6 +8,7 @@ save_task(model, "films.safetensors")       # see transfer_utils.tasks
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import torch
@@ -17,11 +18,11 @@ from torch import nn
 from .freezing import freeze, unfreeze
 from .heads import get_head
 from .insertion import Wrapper, find_layers, wrap_layers, wrappers
-from .seeding import generator
+from .seeding import generator, named_seed
 
 # Where adapters go when nothing is said: after both dense outputs of each transformer layer, before the
-# residual sum (Houlsby et al. 2019, figure 2), and after each stage of a convolutional network.
-PLACES = (("attention.output.dense", "layer.*[0-9].output.dense"), ("blocks.?",), ("layer?",))
+# residual sum (Houlsby et al. 2019, figure 2), and after each stage of EfficientNets and ResNets.
+PLACES = (r".*(attention|layer\.\d+)\.output\.dense", r"blocks\.\d+", r"layer\d+")
 
 
 def bottleneck(x: torch.Tensor, down: nn.Module, up: nn.Module) -> torch.Tensor:
@@ -104,7 +105,9 @@ def add_adapters(
     """
     at = _usual_places(model) if at is None else at
     found = find_layers(model, at)
-    wrap_layers(model, found, lambda layer: Adapted(layer, _adapter_for(layer, bottleneck, seed)))
+    wrap_layers(
+        model, found, lambda name, layer: Adapted(layer, _adapter_for(layer, bottleneck, named_seed(seed, name)))
+    )
     freeze(model)
     unfreeze(get_head(model), *(wrapper.adapter for wrapper in wrappers(model, Adapted).values()))
     if norms:
@@ -115,13 +118,9 @@ def add_adapters(
 
 def _usual_places(model: nn.Module) -> list[str]:
     names = [name for name, _ in model.named_modules()]
-    for patterns in PLACES:
-        try:
-            find_layers(model, patterns)
-            return list(patterns)
-        except ValueError:
-            if wrappers(model):
-                raise
+    for pattern in PLACES:
+        if places := [name for name in names if re.fullmatch(pattern, name)]:
+            return places
     raise ValueError(f"Where adapters go in this model is not known. Name layers: at=[{names[1]!r}, ...].")
 
 

@@ -58,9 +58,13 @@ class Features:
         A feature that hardly varies in ``reference`` is divided by a hundredth of the median deviation
         instead: its own would turn the first image in which it wakes up into an outlier of thousands.
         """
-        mean, deviation = reference.values.mean(0), reference.values.std(0)
-        deviation = deviation.clamp_min(max(float(deviation.median()) / 100, 1e-6))
+        mean, deviation = reference.scale()
         return Features((self.values - mean) / deviation, self.labels, self.class_names)
+
+    def scale(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the mean and the deviation (D,) that :meth:`standardised` uses."""
+        deviation = self.values.std(0)
+        return self.values.mean(0), deviation.clamp_min(max(float(deviation.median()) / 100, 1e-6))
 
 
 @dataclass(frozen=True)
@@ -239,6 +243,20 @@ def logistic_head(
     head = nn.Linear(weight.shape[1], len(weight))
     head.load_state_dict({"weight": weight, "bias": bias})
     return head, {strength: score for strength, (_, score) in tried.items()}
+
+
+def head_on_raw_features(head: nn.Linear, reference: Features) -> nn.Linear:
+    """Return the head that says of raw features what ``head`` says of features standardised by ``reference``.
+
+    So a head that was found on stored features becomes the last layer of a network:
+    ``replace_head(backbone, 2, lambda *_: head_on_raw_features(head, features.train))``.
+    """
+    mean, deviation = reference.scale()
+    raw = nn.Linear(head.in_features, head.out_features)
+    with torch.no_grad():
+        raw.weight.copy_(head.weight / deviation)
+        raw.bias.copy_(head.bias - raw.weight @ mean)
+    return raw
 
 
 def train_head(

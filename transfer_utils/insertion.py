@@ -70,12 +70,12 @@ def replace_everywhere(model: nn.Module, old: nn.Module, new: nn.Module) -> None
                 setattr(parent, name, new)
 
 
-def wrap_layers(model: nn.Module, found: dict[str, nn.Module], wrap: Callable[[nn.Module], Wrapper]) -> None:
-    """Replace each module of ``found`` by its wrapper, on the device where it is.
+def wrap_layers(model: nn.Module, found: dict[str, nn.Module], wrap: Callable[[str, nn.Module], Wrapper]) -> None:
+    """Replace each module of ``found`` by ``wrap(name, module)``, on the device where it is.
 
     All wrappers are made first: when one cannot be made, the model is as it was.
     """
-    made = [(layer, wrap(layer)) for layer in found.values()]
+    made = [(layer, wrap(name, layer)) for name, layer in found.items()]
     for layer, wrapper in made:
         place = next(layer.parameters())
         replace_everywhere(model, layer, wrapper.to(device=place.device, dtype=place.dtype))

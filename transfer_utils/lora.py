@@ -17,7 +17,7 @@ from torch import nn
 from .freezing import freeze, unfreeze
 from .heads import get_head
 from .insertion import Wrapper, find_layers, replace_everywhere, wrap_layers, wrappers
-from .seeding import generator
+from .seeding import generator, named_seed
 
 QUERY_AND_VALUE = ("query", "value")  # what Hu et al. 2021 adapt, section 4.2 and table 5
 
@@ -141,7 +141,7 @@ def add_lora(
     for layer in found.values():  # before anything is changed
         require_room_for(layer, rank)
     freeze(model)
-    wrap_layers(model, found, lambda layer: LoRALayer(layer, rank, alpha, dropout, seed))
+    wrap_layers(model, found, lambda name, layer: LoRALayer(layer, rank, alpha, dropout, named_seed(seed, name)))
     unfreeze(get_head(model))
     model.task_settings = {"method": "lora", "rank": rank, "targets": list(targets), "alpha": alpha, "dropout": dropout}
     return model
