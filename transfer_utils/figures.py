@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from . import plots
 from .calibration import Bin
@@ -480,4 +482,27 @@ def both_directions(rows: dict[str, dict[str, Interval]], chance: float, **label
         plots.interval_rows(axes, methods)
         axes.axvline(chance, color="black", ls="--", lw=1.5)
         axes.set(title=direction, **labels)
+    return figure
+
+
+# ------------------------------------------------------ lesson 13: distillation
+
+
+def soft_answers(
+    photograph: Image.Image, answers: dict[float, torch.Tensor], words: Sequence[str], count: int = 6
+) -> Figure:
+    """Draw a photograph, and beside it the most probable names at each temperature.
+
+    Args:
+        answers: temperature -> probabilities (C,).
+        words: C names.
+    """
+    figure, (left, *panels) = plt.subplots(1, 1 + len(answers), figsize=(12, 1.4 + 0.34 * count))
+    left.imshow(photograph)
+    left.axis("off")
+    for axes, (temperature, probability) in zip(panels, answers.items(), strict=True):
+        top = torch.topk(probability, count)
+        axes.barh([words[i] for i in top.indices.tolist()][::-1], top.values.tolist()[::-1], color=plots.BLUE)
+        axes.set(xlabel="probability", title=f"temperature {temperature:g}", xlim=(0, 1.1 * float(top.values[0])))
+        axes.grid(axis="y", visible=False)
     return figure

@@ -53,6 +53,7 @@ class Profile:
         target_budgets: labels of the target domain, in the part of lesson 08 that buys some.
         domain_seeds: one run a seed where runs on stored features are cheap (lessons 08 and 09).
         domain_epochs, domain_batch_size: passes over the larger domain, and items of each domain a step.
+        teacher_labels: labelled images behind the teacher of lesson 13; teacher_budgets: the same in its curve.
         student_epochs: passes over the images when a small network is trained from the start.
         film_texts: name for ``data.load`` of the film sentences of lesson 15.
         bert_texts, bert_test_texts: labelled sentences that lesson 15 trains whole encoders on, and that it tests on.
@@ -99,6 +100,8 @@ class Profile:
     ranks: tuple[int, ...]
     bottlenecks: tuple[int, ...]
     image_adapter_epochs: int
+    teacher_labels: int
+    teacher_budgets: tuple[int, ...]
     student_epochs: int
     target_budgets: tuple[int, ...]
     domain_seeds: tuple[int, ...]
@@ -162,6 +165,8 @@ PROFILES: dict[str, Profile] = {
         ranks=(1, 4),
         bottlenecks=(2, 8),
         image_adapter_epochs=1,
+        teacher_labels=20,
+        teacher_budgets=(10, 20),
         student_epochs=2,
         target_budgets=(8, 16),
         domain_seeds=(0, 1),
@@ -214,7 +219,9 @@ PROFILES: dict[str, Profile] = {
         ranks=(1, 4, 16),
         bottlenecks=(2, 8, 32),
         image_adapter_epochs=3,
-        student_epochs=20,
+        teacher_labels=100,
+        teacher_budgets=(30, 100, 300),
+        student_epochs=10,
         target_budgets=(10, 20, 50, 100, 200, 500),
         domain_seeds=(0, 1, 2, 3, 4),
         domain_epochs=15,
@@ -266,6 +273,8 @@ PROFILES: dict[str, Profile] = {
         ranks=(1, 2, 4, 8, 16, 32),
         bottlenecks=(1, 4, 16, 64),
         image_adapter_epochs=10,
+        teacher_labels=100,
+        teacher_budgets=(30, 100, 300, 1000),
         student_epochs=60,
         target_budgets=(10, 20, 50, 100, 200, 500),
         domain_seeds=(0, 1, 2, 3, 4),
