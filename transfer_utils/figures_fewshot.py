@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from . import plots
 from .data import LabelledImages
-from .fewshot import Episode
+from .episodes import Episode
+from .fewshot import SETTINGS
 from .metrics import Interval
 
 
@@ -59,26 +59,69 @@ def halfway_lines() -> Figure:
     return figure
 
 
-def grouped_points(axes: Axes, rows: dict[str, Sequence[Interval]], groups: Sequence[str]) -> None:
-    """Draw each row's interval in each group, rows side by side; for accuracies of methods by setting."""
+def accuracies(rows: dict[str, Sequence[Interval]]) -> Figure:
+    """Draw the interval of each method in each of ``fewshot.SETTINGS``, methods side by side, guessing dotted."""
+    figure, axes = plt.subplots(figsize=(10, 5.2))
     for place, (name, intervals) in enumerate(rows.items()):
-        x = np.arange(len(groups)) + 0.11 * (place - (len(rows) - 1) / 2)
+        x = np.arange(len(SETTINGS)) + 0.11 * (place - (len(rows) - 1) / 2)
         style = {"color": plots.PALETTE[place], "marker": plots.MARKERS[place], "ls": "none", "label": name}
         plots.points(axes, x, intervals, **style)
-    axes.set_xticks(range(len(groups)), groups)
+    for place, (ways, _) in enumerate(SETTINGS.values()):
+        axes.hlines(1 / ways, place - 0.4, place + 0.4, color="black", ls=":")
+    axes.set_xticks(range(len(SETTINGS)), list(SETTINGS))
     axes.grid(axis="x", visible=False)
+    axes.set(ylabel="accuracy on test alphabets", ylim=(0, 1), title="Bars: 95 % interval; dotted: guessing")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def curves(
+    rows: dict[str, Sequence[Interval]], x: Sequence[int], guessing: Sequence[float], **labels: object
+) -> Figure:
+    """Draw intervals of each row over ``x`` on a log scale, a little apart from each other, guessing dotted.
+
+    Args:
+        labels: as in ``Axes.set``, e.g. ``xlabel`` and ``ylabel``.
+    """
+    figure, axes = plt.subplots(figsize=(8.5, 4.6))
+    for place, (name, intervals) in enumerate(rows.items()):
+        apart = np.asarray(x) * 1.03 ** (2 * place - len(rows) + 1)
+        style = {"color": plots.PALETTE[place], "marker": plots.MARKERS[place], "label": name}
+        plots.points(axes, apart, intervals, **style)
+    axes.plot(x, guessing, "k:", label="guessing")
+    axes.set(xscale="log", **labels)
+    axes.set_xticks(x, x)
+    axes.minorticks_off()
+    axes.legend()
+    return figure
+
+
+def rounds(times: dict[str, Interval]) -> Figure:
+    """Draw the milliseconds of an episode, a point with its interval each."""
+    figure, axes = plt.subplots(figsize=(8, 2.6))
+    for place, interval in enumerate(times.values()):
+        plots.points(axes, [place], [interval], color=plots.PALETTE[place], marker=plots.MARKERS[place], ms=10)
+    axes.set(xlim=(-0.6, len(times) - 0.4), ylim=(0, 1.2 * max(i.high for i in times.values())), ylabel="ms an episode")
+    axes.set_xticks(range(len(times)), list(times))
+    return figure
 
 
 def prototype_map(
-    points: torch.Tensor, labels: torch.Tensor, support: torch.Tensor, support_labels: torch.Tensor,
+    support: torch.Tensor, support_labels: torch.Tensor, queries: torch.Tensor, labels: torch.Tensor,
     said: torch.Tensor, names: Sequence[str], title: str,
 ) -> Figure:  # fmt: skip
-    """Scatter queries (Q, 2) by class, wrong ones as crosses; support and prototypes on top, joined by lines.
+    """Scatter queries by class, wrong ones as crosses; support and prototypes on top, joined by lines.
+
+    The plane is that of the two directions in which all points together vary most.
 
     Args:
-        labels, said: (Q,) the class of each query and what it was taken for, 0 to C-1.
-        support, support_labels: (N, 2) and (N,).
+        support, support_labels: (N, D) and (N,) 0 to C-1.
+        queries, labels, said: (Q, D), and (Q,) the class of each and what it was taken for.
     """
+    together = torch.cat([support, queries])
+    centred = together - together.mean(0)
+    flat = centred @ torch.linalg.svd(centred, full_matrices=False)[2][:2].T
+    support, points = flat[: len(support)], flat[len(support) :]
     figure, axes = plt.subplots(figsize=(8.5, 5.4))
     wrong = labels != said
     for number, name in enumerate(names):
