@@ -6,6 +6,7 @@ import os
 import platform
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psutil
@@ -93,6 +94,20 @@ class measure:
         self._sampler.join()
         if self.device.type == "cuda":
             self.cost.peak_mb = torch.cuda.max_memory_allocated(self.device) / 1e6
+
+
+def repeated_cost(work: Callable[[], object], repeats: int = 1) -> Cost:
+    """Return the seconds of one call of ``work``, and by how many MB the memory of the process rose during them.
+
+    Small work must be repeated, or it is over before a sample of the memory is taken. What PyTorch freed before may
+    be used again, so a small rise can be 0.
+    """
+    process = psutil.Process()
+    before = process.memory_info().rss / 1e6
+    with measure(torch.device("cpu")) as cost:
+        for _ in range(repeats):
+            work()
+    return Cost(cost.seconds / repeats, max(0.0, cost.peak_mb - before))
 
 
 def training_memory_mb(model: torch.nn.Module, inputs: torch.Tensor) -> dict[str, float]:

@@ -72,6 +72,14 @@ def _kernel(x: torch.Tensor, y: torch.Tensor, bandwidth: float, scales: Sequence
     return sum(torch.exp(-apart / (scale * bandwidth)) for scale in scales) / len(scales)
 
 
+def mean_kernel(points: torch.Tensor, sample: torch.Tensor, bandwidth: float, scales: Sequence[float] = SCALES):
+    """Return for each of ``points`` (N, D) its mean kernel with ``sample`` (M, D), (N,): how dense the sample is there.
+
+    The difference of two of these is the *witness function*; MMD is its length (Gretton et al. 2012, section 2.3).
+    """
+    return _kernel(points, sample, bandwidth, scales).mean(1)
+
+
 def _mean_off_diagonal(kernel: torch.Tensor) -> torch.Tensor:
     count = len(kernel)
     return (kernel.sum() - kernel.diagonal().sum()) / (count * (count - 1))

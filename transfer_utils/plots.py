@@ -31,6 +31,7 @@ METHODS = {
     "LoRA": (PINK, "P"),
     "source only": (GREY, "X"),
     "own statistics": (ORANGE, "o"),
+    "AdaBN": (ORANGE, "h"),
     "DANN": (RED, "P"),
     "own statistics + DANN": (BLUE, "d"),
     "MMD": (PINK, "v"),

@@ -52,6 +52,7 @@ class Profile:
         image_adapter_epochs: passes over the images when adapters are trained in lesson 06.
         target_budgets: labels of the target domain, in the part of lesson 08 that buys some.
         domain_seeds: one run a seed where runs on stored features are cheap (lessons 08 and 09).
+        mmd_batches: sizes of the batches that lesson 09 times; alignment_weights: of MMD in its last sweep.
         domain_epochs, domain_batch_size: passes over the larger domain, and items of each domain a step.
         teacher_labels: labelled images behind the teacher of lesson 13; teacher_budgets: the same in its curve.
         student_epochs: passes over the images when a small network is trained from the start.
@@ -105,6 +106,8 @@ class Profile:
     student_epochs: int
     target_budgets: tuple[int, ...]
     domain_seeds: tuple[int, ...]
+    mmd_batches: tuple[int, ...]
+    alignment_weights: tuple[float, ...]
     domain_epochs: int
     domain_batch_size: int
     film_texts: str
@@ -170,6 +173,8 @@ PROFILES: dict[str, Profile] = {
         student_epochs=2,
         target_budgets=(8, 16),
         domain_seeds=(0, 1),
+        mmd_batches=(16, 32),
+        alignment_weights=(0.0, 1.0),
         domain_epochs=1,
         domain_batch_size=16,
         film_texts="sentiment",
@@ -224,6 +229,8 @@ PROFILES: dict[str, Profile] = {
         student_epochs=10,
         target_budgets=(10, 20, 50, 100, 200, 500),
         domain_seeds=(0, 1, 2, 3, 4),
+        mmd_batches=(64, 128, 256, 512),
+        alignment_weights=(0.1, 1.0, 10.0),
         domain_epochs=15,
         domain_batch_size=64,
         film_texts="sentiment",
@@ -278,6 +285,8 @@ PROFILES: dict[str, Profile] = {
         student_epochs=60,
         target_budgets=(10, 20, 50, 100, 200, 500),
         domain_seeds=(0, 1, 2, 3, 4),
+        mmd_batches=(64, 128, 256, 512),
+        alignment_weights=(0.1, 0.3, 1.0, 3.0, 10.0),
         domain_epochs=30,
         domain_batch_size=64,
         film_texts="sst2",

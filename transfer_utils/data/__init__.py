@@ -4,6 +4,7 @@ cells = data.load("elpv")
 cells.train, cells.validation, cells.test     # each a LabelledImages
 cells.class_names                             # ("functional", "defective")
 
+digits = data.load("digits", domain="rendered")    # a second domain is "handwritten"
 letters = data.load("characters")             # whole alphabets held out: each split has its own classes
 films = data.load("sentiment", domain="films")     # each split a LabelledTexts
 photos = data.image_folder("my_photos")       # root/class/file or root/train/class/file
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..profile import get_profile
-from . import characters, elpv, hymenoptera, omniglot, sentiment, sst2
+from . import characters, digits, elpv, hymenoptera, omniglot, sentiment, sst2
 from .characters import AlphabetSplits
 from .folder import image_folder
 from .images import ImageSplits, LabelledImages
@@ -24,6 +25,7 @@ from .texts import LabelledTexts, TextSplits, labelled_texts, text_splits
 
 _LOADERS: dict[str, Callable[..., Splits]] = {
     "characters": characters.load,
+    "digits": digits.load,
     "elpv": elpv.load,
     "hymenoptera": hymenoptera.load,
     "omniglot": omniglot.load,
@@ -36,7 +38,8 @@ def load(name: str, **options: object) -> Splits:
     """Load a data set by name, at most as many items a split as the profile allows.
 
     Args:
-        name: ``"characters"``, ``"elpv"``, ``"hymenoptera"``, ``"omniglot"``, ``"sentiment"`` or ``"sst2"``.
+        name: ``"characters"``, ``"digits"``, ``"elpv"``, ``"hymenoptera"``, ``"omniglot"``, ``"sentiment"`` or
+            ``"sst2"``.
         options: passed to the loader; see ``data.elpv.load`` and so on.
 
     Raises:
@@ -67,6 +70,7 @@ __all__ = [
     "Splits",
     "TextSplits",
     "characters",
+    "digits",
     "elpv",
     "hymenoptera",
     "image_folder",

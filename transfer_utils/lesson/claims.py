@@ -10,7 +10,14 @@ from collections.abc import Sequence
 
 import torch
 
-from ..metrics import Interval, accuracy, mean_and_interval, paired_runs_difference
+from ..metrics import (
+    Interval,
+    accuracy,
+    balanced_accuracy,
+    mean_and_interval,
+    paired_balanced_difference,
+    paired_difference,
+)
 from ..profile import get_profile
 
 EVERY_PROFILE = ("tiny", "laptop", "full")  # for claims about the code, which no size can change
@@ -78,13 +85,18 @@ def report_runs(
     runs_first: Sequence[torch.Tensor],
     runs_second: Sequence[torch.Tensor],
     labels: torch.Tensor,
+    *,
+    balanced: bool = False,
 ) -> None:
     """Report the difference in accuracy of two methods, both over test items and over seeds.
 
     Args:
         runs_first, runs_second: test scores (N, C) of each method, one entry a seed, the same seeds in the same order.
         labels: (N,).
+        balanced: the difference in balanced accuracy.
     """
-    by_seed = [accuracy(a, labels) - accuracy(b, labels) for a, b in zip(runs_first, runs_second, strict=True)]
-    over_items = paired_runs_difference(runs_first, runs_second, labels)
+    metric = balanced_accuracy if balanced else accuracy
+    by_seed = [metric(a, labels) - metric(b, labels) for a, b in zip(runs_first, runs_second, strict=True)]
+    difference = paired_balanced_difference if balanced else paired_difference
+    over_items = difference(torch.stack(list(runs_first)), torch.stack(list(runs_second)), labels)
     report_difference(first, second, over_items, mean_and_interval(by_seed))
