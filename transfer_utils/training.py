@@ -159,6 +159,7 @@ class _Run:
         if self.best is not None:
             self.model.load_state_dict(self.best)
         self.model.eval()
+        self.optimizer.zero_grad(set_to_none=True)  # as large as the weights, and needed no more
         if self.interrupted.is_set():  # Ctrl-C after the last step: all is done, but what comes next was not wanted
             raise KeyboardInterrupt("training had just finished; the model has its best weights")
         return self.result
