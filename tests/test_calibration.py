@@ -114,3 +114,13 @@ def test_runs_are_reported_over_items_and_seeds(capsys):
     right = torch.nn.functional.one_hot(labels, 2).float()
     report_runs("right", "wrong", [right, right], [-right, -right], labels)
     assert "right is above wrong by 1.000" in capsys.readouterr().out
+
+
+def test_runs_are_reported_in_balanced_accuracy(capsys):
+    from transfer_utils.lesson import report_runs
+
+    labels = torch.tensor([0] * 90 + [1] * 10)
+    always_zero = torch.tensor([[1.0, 0.0]]).repeat(100, 1)
+    right = torch.nn.functional.one_hot(labels, 2).float()
+    report_runs("right", "always 0", [right, right], [always_zero, always_zero], labels, balanced=True)
+    assert "right is above always 0 by 0.500" in capsys.readouterr().out

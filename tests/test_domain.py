@@ -15,6 +15,7 @@ from transfer_utils.adaptation import adapt_batchnorm, adapt_features
 from transfer_utils.discrepancy import (
     a_distance,
     coral,
+    mean_kernel,
     median_bandwidth,
     mmd,
     permutation_test,
@@ -296,6 +297,12 @@ def test_adabn_leaves_dropout_asleep():
 def test_a_distance_is_two_for_clouds_far_apart_and_near_zero_for_one_cloud():
     assert a_distance(cloud(60), cloud(60, shift=5.0, seed=1)) == pytest.approx(2, abs=0.05)
     assert a_distance(cloud(200), cloud(200, seed=1)) < 0.3
+
+
+def test_the_witness_is_what_mmd_is_the_length_of():
+    x, y = cloud(12), cloud(9, shift=1.0, seed=1)
+    over = {name: mean_kernel(at, x, 3.0) - mean_kernel(at, y, 3.0) for name, at in (("x", x), ("y", y))}
+    assert torch.isclose(over["x"].mean() - over["y"].mean(), mmd(x, y, 3.0))
 
 
 def test_the_permutation_test_finds_a_shift_and_only_a_shift():

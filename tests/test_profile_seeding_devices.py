@@ -10,7 +10,7 @@ import torch
 from tiny import TinyNet
 
 from transfer_utils import freeze, get_profile, profile, set_profile
-from transfer_utils.devices import describe_device, measure, pick_device, training_memory_mb
+from transfer_utils.devices import describe_device, measure, pick_device, repeated_cost, training_memory_mb
 from transfer_utils.progress import is_static, progress_bar
 from transfer_utils.seeding import generator, named_seed, set_seed
 
@@ -148,3 +148,16 @@ def test_unit_tests_cannot_reach_the_network():
         outside.connect(("192.0.2.1", 80))
     with pytest.raises(OSError, match="looked up"):
         socket.create_connection(("example.org", 80))
+
+
+def test_repeated_cost_sees_the_memory_of_the_work_and_divides_the_time():
+    calls = []
+
+    def work():
+        calls.append(torch.ones(25_000_000))  # 100 MB
+        time.sleep(0.03)
+
+    cost = repeated_cost(work, repeats=2)
+    assert len(calls) == 2
+    assert 150 < cost.peak_mb < 400
+    assert 0.03 <= cost.seconds < 5
