@@ -106,6 +106,11 @@ def load(distortion: Distortion = HARD, images_per_class: int = 20, seed: int = 
     return AlphabetSplits("characters", **parts, licence=LICENCE, attribution=ATTRIBUTION)
 
 
+def to_tensor(image: Image.Image) -> torch.Tensor:
+    """Return a greyscale image as float32 (1, height, width), from 0 to 1: a transform that hides nothing."""
+    return torch.from_numpy(np.array(image)).float()[None] / 255
+
+
 @cache
 def plain_characters() -> tuple[tuple[str, str, str, np.ndarray], ...]:
     """Return (split, alphabet, character, pixels (CANVAS, CANVAS)) of all that are kept, test first."""

@@ -23,7 +23,7 @@ from .labelled import three_way_split
 SIZE = 8
 FONTS = ("DejaVuSans", "DejaVuSans-Oblique", "DejaVuSansMono-Bold", "DejaVuSerif", "DejaVuSerif-Italic", "STIXGeneral",
          "STIXGeneralItalic", "cmr10", "cmss10", "cmtt10")  # fmt: skip
-PER_FONT = 12  # images of each digit in each font
+PER_FONT = 30  # images of each digit in each font
 HANDLIKE = Distortion(rotation=12, smallest=0.85, largest=1.1, shear=0.2, shift=0.08, elastic=0.06, noise=0.0)
 CLASS_NAMES = tuple("0123456789")
 TEST_SHARE, VALIDATION_SHARE = 0.25, 0.15

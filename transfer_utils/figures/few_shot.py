@@ -9,16 +9,11 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from . import plots
-from .data import LabelledImages
-from .episodes import Episode
-from .fewshot import SETTINGS
-from .metrics import Interval
-
-
-def pixels(image: object) -> torch.Tensor:
-    """Return a greyscale PIL image as a float32 tensor (1, height, width) in 0..1: a transform that hides nothing."""
-    return torch.from_numpy(np.array(image)).float()[None] / 255
+from .. import plots
+from ..data import LabelledImages
+from ..episodes import Episode
+from ..fewshot import SETTINGS
+from ..metrics import Interval
 
 
 def episode_grid(images: LabelledImages, episode: Episode, credit: str = "") -> Figure:
@@ -59,7 +54,7 @@ def halfway_lines() -> Figure:
     return figure
 
 
-def accuracies(rows: dict[str, Sequence[Interval]]) -> Figure:
+def accuracies_by_setting(rows: dict[str, Sequence[Interval]]) -> Figure:
     """Draw the interval of each method in each of ``fewshot.SETTINGS``, methods side by side, guessing dotted."""
     figure, axes = plt.subplots(figsize=(10, 5.2))
     for place, (name, intervals) in enumerate(rows.items()):
@@ -75,7 +70,7 @@ def accuracies(rows: dict[str, Sequence[Interval]]) -> Figure:
     return figure
 
 
-def curves(
+def interval_curves(
     rows: dict[str, Sequence[Interval]], x: Sequence[int], guessing: Sequence[float], **labels: object
 ) -> Figure:
     """Draw intervals of each row over ``x`` on a log scale, a little apart from each other, guessing dotted.
