@@ -10,7 +10,7 @@ import hashlib
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -78,6 +78,10 @@ class FeatureSplits:
     def standardised(self) -> FeatureSplits:
         """Return features with mean 0 and standard deviation 1, both measured on ``train`` alone."""
         return FeatureSplits(*(part.standardised(self.train) for part in (self.train, self.validation, self.test)))
+
+    def with_train(self, train: Features) -> FeatureSplits:
+        """Return the same splits with other training features, for example fewer: ``train.subset(indices)``."""
+        return replace(self, train=train)
 
 
 def extract_features(
