@@ -69,9 +69,13 @@ def _execute(path: Path, environment: dict[str, str]) -> Run:
                "--ExecutePreprocessor.record_timing=False", str(path)]  # fmt: skip
     start, peak = time.perf_counter(), 0.0
     process = psutil.Popen(command, env={**os.environ, **settings})
-    while process.poll() is None:
-        peak = max(peak, _memory_of_tree(process))
-        time.sleep(0.1)
+    try:
+        while process.poll() is None:
+            peak = max(peak, _memory_of_tree(process))
+            time.sleep(0.1)
+    finally:  # interrupted: a run that goes on alone would slow down, and write over, the next one
+        if process.poll() is None:
+            process.terminate()
     if process.returncode:
         raise RuntimeError(f"{path} failed; its outputs and its rows of the ledger are as they were.")
     return Run(time.perf_counter() - start, peak)
