@@ -23,7 +23,8 @@ from transfer_utils.lesson.editions import (
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 WRITTEN = ("00_start_here", "01_feature_extraction", "02_fine_tuning", "03_progressive_unfreezing", "06_adapters",
-           "07_lora", "08_dann", "09_mmd", "10_prototypical_networks", "13_distillation", "15_bert_classification")  # fmt: skip
+           "07_lora", "08_dann", "09_mmd", "10_prototypical_networks", "13_distillation",
+           "15_bert_classification")  # fmt: skip
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md")]
 
 LONGEST_CELL, LONGEST_ON_AVERAGE = 25, 8
