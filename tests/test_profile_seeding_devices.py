@@ -10,7 +10,7 @@ import torch
 from tiny import TinyNet
 
 from transfer_utils import freeze, get_profile, profile, set_profile
-from transfer_utils.devices import describe_device, measure, pick_device, repeated_cost, training_memory_mb
+from transfer_utils.devices import describe_device, measure, on_device, pick_device, repeated_cost, training_memory_mb
 from transfer_utils.progress import is_static, progress_bar
 from transfer_utils.seeding import generator, named_seed, set_seed
 
@@ -161,3 +161,35 @@ def test_repeated_cost_sees_the_memory_of_the_work_and_divides_the_time():
     assert len(calls) == 2
     assert 150 < cost.peak_mb < 400
     assert 0.03 <= cost.seconds < 5
+
+
+class Traveller(torch.nn.Linear):
+    """A layer that notes where it is sent, and goes nowhere."""
+
+    def __init__(self):
+        super().__init__(2, 2)
+        self.places = []
+
+    def to(self, device):
+        self.places.append(str(device))
+        return self
+
+
+def test_a_model_comes_back_from_a_device_also_after_an_error():
+    model = Traveller()
+    with pytest.raises(KeyboardInterrupt), on_device(model, torch.device("meta")):
+        raise KeyboardInterrupt
+    assert model.places == ["meta", "cpu"]
+
+
+@pytest.mark.parametrize("work", ["predict", "fit"])
+def test_what_computes_brings_the_model_back(work):
+    from torch.utils.data import TensorDataset
+
+    from transfer_utils import fit, predict
+
+    model, data = Traveller(), TensorDataset(torch.randn(4, 2), torch.tensor([0, 1, 0, 1]))
+    fit(model, data, epochs=1, batch_size=2, lr=0.1, progress="") if work == "fit" else predict(
+        model, data, progress=""
+    )
+    assert model.places == [str(pick_device()), "cpu"]

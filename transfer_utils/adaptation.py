@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from .batches import collect, to_device
-from .devices import pick_device
+from .devices import on_device, pick_device
 from .domain import Alignment, Dann, DomainModel, DomainPairs, domain_classifier
 from .features import FeatureSplits
 from .profile import get_profile
@@ -69,7 +69,6 @@ def adapt_features(
     pairs = DomainPairs(source_parts[0].dataset(), target_parts[0].dataset())
     result = fit(model, pairs, epochs=profile.domain_epochs, step=step or Alignment(_no_distance), lr=lr,
                  batch_size=profile.domain_batch_size, seed=seed, progress=progress)  # fmt: skip
-    model.cpu()
     with torch.no_grad():
         made = [model.body(part.values) for part in (target_parts[1], source_parts[1])]
         return AdaptedRun(model, result.history, result.seconds, *(model.head(f) for f in made), *made)
@@ -95,16 +94,17 @@ def adapt_batchnorm(model: nn.Module, data: Dataset, *, batch_size: int = 64, pr
     if len(data) < 2:
         raise ValueError("AdaBN needs two examples or more: one has no variance.")
     device = pick_device()
-    model.to(device).eval()
+    model.eval()
     momentum = {layer: layer.momentum for layer in layers}
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None  # a plain average over all batches
         layer.training = True
     starts = range(0, len(data) - 1, batch_size)  # a last batch of one would have no variance
-    for start in progress_bar(list(starts), progress):
-        inputs, _ = collect(data, list(range(start, min(start + batch_size, len(data)))))
-        model(to_device(inputs, device))
+    with on_device(model, device):
+        for start in progress_bar(list(starts), progress):
+            inputs, _ = collect(data, list(range(start, min(start + batch_size, len(data)))))
+            model(to_device(inputs, device))
     for layer in layers:
         layer.momentum, layer.training = momentum[layer], False
     return model

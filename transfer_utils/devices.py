@@ -6,11 +6,13 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psutil
 import torch
+from torch import nn
 
 
 def pick_device() -> torch.device:
@@ -44,6 +46,20 @@ def describe_device(device: torch.device | None = None) -> str:
         return "Apple GPU (MPS)"
     threads = torch.get_num_threads()
     return f"CPU, {threads} thread{'s' if threads > 1 else ''}, {platform.machine()}"
+
+
+@contextmanager
+def on_device(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Move ``model`` to ``device`` for a block of code, and back to where it was, also after an error.
+
+    So what trained on a GPU can be called with tensors that lie on the CPU, as it could before.
+    """
+    before = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), device)
+    model.to(device)
+    try:
+        yield
+    finally:
+        model.to(before)
 
 
 @dataclass

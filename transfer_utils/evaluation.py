@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from .batches import collect, to_device
-from .devices import accelerator
+from .devices import accelerator, on_device
 from .metrics import check_scores, classification_metrics
 from .progress import progress_bar
 
@@ -38,7 +38,7 @@ def predict(
 
     Returns:
         Outputs (N, ...) in float32 and labels (N,), on the CPU. The model is evaluated in
-        ``eval()`` mode and has its modes back afterwards.
+        ``eval()`` mode; afterwards it has its modes back and is on the device where it was.
 
     Raises:
         ValueError: there are no items.
@@ -46,13 +46,13 @@ def predict(
     if len(data) == 0:
         raise ValueError("There is no data to predict on.")
     machine = accelerator()
-    model.to(machine.device)
     mine = list(range(machine.process_index, len(data), machine.num_processes))
     if hasattr(data, "lengths"):  # texts of similar length together: less padding to compute with
         mine.sort(key=lambda i: data.lengths[i])
     batches = [mine[i : i + batch_size] for i in range(0, len(mine), batch_size)]
     outputs, labels = [], []
-    with _evaluation_mode(model), (output_of or contextlib.nullcontext)(model) as captured:
+    placed, watched = on_device(model, machine.device), (output_of or contextlib.nullcontext)(model)
+    with placed, _evaluation_mode(model), watched as captured:
         for indices in progress_bar(batches, progress, show=machine.is_local_main_process):
             inputs, targets = collect(data, indices)
             with machine.autocast():

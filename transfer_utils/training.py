@@ -24,7 +24,7 @@ from torch.utils.data import Dataset
 
 from .batches import TrainingBatches, to_device
 from .checkpoints import load_checkpoint, run_identity, save_checkpoint
-from .devices import accelerator, measure
+from .devices import accelerator, measure, on_device
 from .evaluation import evaluate
 from .files import writable
 from .interrupts import interrupts_wait
@@ -140,11 +140,14 @@ class _Run:
         self.identity = self._identity() if self.checkpoint else {}
         if self.checkpoint:  # before hours of training, not after
             writable(Path(self.checkpoint).parent)
-        self.model.to(self.machine.device)
         for group in self.optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
 
     def run(self) -> FitResult:
+        with on_device(self.model, self.machine.device):
+            return self._run()
+
+    def _run(self) -> FitResult:
         finished = self._restore()
         self.started, self.saved = time.perf_counter() - self.result.seconds, time.perf_counter()
         first = self.machine.is_local_main_process
