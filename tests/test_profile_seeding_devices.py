@@ -189,7 +189,8 @@ def test_what_computes_brings_the_model_back(work):
     from transfer_utils import fit, predict
 
     model, data = Traveller(), TensorDataset(torch.randn(4, 2), torch.tensor([0, 1, 0, 1]))
-    fit(model, data, epochs=1, batch_size=2, lr=0.1, progress="") if work == "fit" else predict(
-        model, data, progress=""
-    )
+    if work == "fit":
+        fit(model, data, epochs=1, batch_size=2, lr=0.1, progress="")
+    else:
+        predict(model, data, progress="")
     assert model.places == [str(pick_device()), "cpu"]
