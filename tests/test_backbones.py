@@ -3,6 +3,7 @@
 import copy
 import functools
 import hashlib
+import weakref
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sklearn.datasets import load_sample_image
 from torch import nn
 from torchvision.transforms import v2
 
-from transfer_utils import layer_groups, linear_head, load_backbone, mlp_head, replace_head, sources
+from transfer_utils import freeze, layer_groups, linear_head, load_backbone, mlp_head, replace_head, sources
 from transfer_utils.backbones import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from transfer_utils.files import WrongHash
 from transfer_utils.heads import get_head, head_width
@@ -219,3 +220,12 @@ def test_without_a_network_the_bundled_backbone_is_offered(monkeypatch, tmp_path
 
 def test_without_a_name_the_profile_chooses():
     assert load_backbone(pretrained=False).card.name == "efficientnet_lite0"
+
+
+def test_a_frozen_model_that_is_gone_gives_its_memory_back_before_the_next_one_is_loaded():
+    model = load_backbone(pretrained=False)
+    freeze(model)
+    gone = weakref.ref(model)
+    del model
+    load_backbone(pretrained=False)
+    assert gone() is None

@@ -11,6 +11,7 @@ what a tutorial usually hard-codes for one architecture.
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -102,6 +103,7 @@ def load_backbone(name: str | None = None, *, pretrained: bool = True, seed: int
         SourceMissing: the weights are not here and cannot be downloaded.
         WrongHash: the weights are not the expected file.
     """
+    gc.collect()  # a frozen model that is needed no more refers to itself; its memory comes back only so
     name = name or get_profile().backbone
     if not pretrained:
         set_seed(seed)

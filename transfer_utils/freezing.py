@@ -45,7 +45,9 @@ class LayerGroup:
 def freeze(*parts: nn.Module | LayerGroup) -> None:
     """Stop ``parts`` from changing: no gradients, and evaluation mode that ``train()`` does not undo.
 
-    Parameters and BatchNorm buffers stay bit-identical until :func:`unfreeze`.
+    Parameters and BatchNorm buffers stay bit-identical until :func:`unfreeze`. A frozen module refers to itself, so
+    when it is needed no more its memory comes back with Python's next search for such circles, which the loaders of
+    models start.
 
     Example:
         >>> freeze(model)                          # the whole network  # doctest: +SKIP

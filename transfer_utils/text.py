@@ -12,6 +12,7 @@ to the reader: one vector a sentence, and errors that say what to do.
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,6 +201,7 @@ def load_encoder(
 
     if num_classes < 2:
         raise ValueError(f"A classifier needs two classes or more, not {num_classes}.")
+    gc.collect()  # a frozen model that is needed no more refers to itself; its memory comes back only so
     name = name or get_profile().encoder
     place, options = _place(name)
     with explained_download(name, "'minilm'"), _quiet_transformers():
