@@ -65,7 +65,8 @@ def adapt_features(
     set_seed(seed)
     layers = [nn.Linear(source.train.values.shape[1], width), nn.BatchNorm1d(width) if batchnorm else nn.Identity()]
     body = nn.Sequential(*layers, nn.ReLU(), nn.Dropout(0.5))
-    model = DomainModel(body, nn.Linear(width, len(source.train.class_names)), domain_classifier(width))
+    head = nn.Linear(width, len(source.train.class_names))
+    model = DomainModel(body, head, domain_classifier(width) if isinstance(step, Dann) else None)
     pairs = DomainPairs(source_parts[0].dataset(), target_parts[0].dataset())
     result = fit(model, pairs, epochs=profile.domain_epochs, step=step or Alignment(_no_distance), lr=lr,
                  batch_size=profile.domain_batch_size, seed=seed, progress=progress)  # fmt: skip

@@ -143,8 +143,7 @@ def paired_difference(
         logits_a, logits_b: (N, C), or (runs, N, C) for several runs of each, which are averaged.
         labels: (N,).
     """
-    right_a, right_b = ((logits.argmax(-1) == labels).double() for logits in (logits_a, logits_b))
-    difference = right_a.reshape(-1, len(labels)).mean(0) - right_b.reshape(-1, len(labels)).mean(0)  # (N,)
+    difference = _share_right(logits_a, labels) - _share_right(logits_b, labels)  # (N,)
     values = difference[_resamples(len(labels), samples, seed)].mean(1)
     return _percentiles(float(difference.mean()), values, confidence)
 
@@ -171,8 +170,7 @@ def paired_balanced_difference(
         labels: (N,).
     """
     parts = [labels == c for c in labels.unique()]
-    right_a, right_b = ((logits.argmax(-1) == labels).double() for logits in (logits_a, logits_b))
-    gain = right_a.reshape(-1, len(labels)).mean(0) - right_b.reshape(-1, len(labels)).mean(0)
+    gain = _share_right(logits_a, labels) - _share_right(logits_b, labels)  # (N,)
     drawn = [gain[part][_resamples(int(part.sum()), samples, seed + i)].mean(1) for i, part in enumerate(parts)]
     mean = torch.stack([gain[part].mean() for part in parts]).mean()
     return _percentiles(float(mean), torch.stack(drawn).mean(0), confidence)
@@ -194,6 +192,11 @@ def paired_runs_difference(
     """
     stacked_a, stacked_b = torch.stack(list(runs_a)), torch.stack(list(runs_b))
     return paired_difference(stacked_a, stacked_b, labels, samples=samples, confidence=confidence, seed=seed)
+
+
+def _share_right(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return for each item the share of runs that are right, (N,), from (N, C) or (runs, N, C)."""
+    return (logits.argmax(-1) == labels).double().reshape(-1, len(labels)).mean(0)
 
 
 def _resamples(count: int, samples: int, seed: int) -> torch.Tensor:

@@ -10,7 +10,7 @@ from ..seeding import generator
 def cloud_pairs(count: int = 300, seed: int = 0) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """Return three pairs of clouds (count, 2): the same distribution, one moved, and one of another shape.
 
-    The last two are shifted and stretched until both have mean 0 and the identity as covariance, exactly.
+    Both clouds of the last pair are shifted and stretched until their mean is 0 and their covariance the identity.
     """
     normal = {name: torch.randn(count, 2, generator=generator(seed, "cloud", name)) for name in "abcdef"}
     corners = torch.tensor([[1.0, 1], [1, -1], [-1, 1], [-1, -1]]).repeat(count, 1)[:count]
