@@ -14,7 +14,7 @@ DISK_NEEDED_GB := 8
 PY := .venv/bin/python
 STAMP := .venv/set-up-complete
 LESSONS ?= $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
-HYGIENE := tests/test_notebooks.py tests/test_pins.py
+HYGIENE := tests/notebooks/test_files_of_lessons.py tests/course/test_pins.py
 PORT ?= 8888
 
 .DEFAULT_GOAL := help

@@ -6,8 +6,8 @@ import socket
 import pytest
 from PIL import Image
 
-from transfer_utils import profile
-from transfer_utils.files import download_folder
+from transfer_utils.runtime import profile
+from transfer_utils.runtime.files import download_folder
 
 FETCHED_AT_SET_UP = download_folder() / "sentiment"
 

@@ -13,7 +13,7 @@ import torch
 from tiny import TinyNet, tiny_images, weights_of
 
 from transfer_utils import UnfreezingSchedule, fit, layerwise_lr
-from transfer_utils.steps import classification_step
+from transfer_utils.training.steps import classification_step
 
 EPOCHS, STEPS_AN_EPOCH = 3, 5
 at_step = None  # called with the number of the step, before it

@@ -9,11 +9,11 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from transfer_utils.backbones import BackboneCard
 from transfer_utils.data import ImageSplits, LabelledImages, LabelledTexts
-from transfer_utils.seeding import generator, set_seed
-from transfer_utils.sources import package_files
-from transfer_utils.text import EncoderCard, TextClassifier
+from transfer_utils.models.backbones import BackboneCard
+from transfer_utils.models.encoders import EncoderCard, TextClassifier
+from transfer_utils.runtime.seeding import generator, set_seed
+from transfer_utils.runtime.sources import package_files
 
 
 class TinyNet(nn.Module):

@@ -16,13 +16,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import doctor
-from .documents import update_data_readme, update_readme
-from .execution import execute_lessons
-from .lesson import editions
-from .profile import PROFILES, get_profile, set_profile
+from .course import doctor, editions
+from .course.documents import update_data_readme, update_readme
+from .course.execution import execute_lessons
+from .runtime.files import checkout
+from .runtime.profile import PROFILES, get_profile, set_profile
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = checkout()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..profile import get_profile
+from ..runtime.profile import get_profile
 from . import characters, digits, elpv, hymenoptera, omniglot, sentiment, sst2
 from .characters import AlphabetSplits
 from .folder import image_folder

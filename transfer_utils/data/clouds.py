@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..seeding import generator
+from ..runtime.seeding import generator
 
 
 def cloud_pairs(count: int = 300, seed: int = 0) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

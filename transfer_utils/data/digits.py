@@ -15,14 +15,16 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageFont
 
-from ..seeding import generator
-from .characters import Distortion, distort, font_path, render
+from ..runtime.seeding import generator
 from .images import ImageSplits, LabelledImages
 from .labelled import three_way_split
+from .rendering import Distortion, distort, font_path, render
 
 SIZE = 8
 FONTS = ("DejaVuSans", "DejaVuSans-Oblique", "DejaVuSansMono-Bold", "DejaVuSerif", "DejaVuSerif-Italic", "STIXGeneral",
          "STIXGeneralItalic", "cmr10", "cmss10", "cmtt10")  # fmt: skip
+
+
 PER_FONT = 30  # images of each digit in each font
 HANDLIKE = Distortion(rotation=12, smallest=0.85, largest=1.1, shear=0.2, shift=0.08, elastic=0.06, noise=0.0)
 CLASS_NAMES = tuple("0123456789")

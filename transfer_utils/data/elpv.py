@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from ..sources import package_files, sources
+from ..runtime.sources import package_files, sources
 from .folder import read_rgb
 from .images import ImageSplits, LabelledImages
 from .labelled import three_way_split

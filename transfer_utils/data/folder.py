@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from ..progress import progress_bar
+from ..runtime.progress import progress_bar
 from .images import ImageSplits, LabelledImages
 from .labelled import stratified_draw, three_way_split
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..sources import downloaded_folder, sources
+from ..runtime.sources import downloaded_folder, sources
 from .folder import image_folder
 from .images import ImageSplits
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageOps
 from torch.utils.data import TensorDataset
 
-from ..progress import progress_bar
+from ..runtime.progress import progress_bar
 from .labelled import Labelled, Splits
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..seeding import named_seed
+from ..runtime.seeding import named_seed
 
 
 class Labelled(Dataset):

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from ..profile import get_profile
-from ..sources import downloaded_folder, sources
-from .characters import SIZE, AlphabetSplits
+from ..runtime.profile import get_profile
+from ..runtime.sources import downloaded_folder, sources
+from .characters import AlphabetSplits
 from .images import LabelledImages
+from .rendering import SIZE
 
 VALIDATION_ALPHABETS = 5
 

@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from ..sources import downloaded_folder, sources
+from ..runtime.sources import downloaded_folder, sources
 from .labelled import three_way_split
 from .texts import LabelledTexts, TextSplits
 
@@ -27,6 +27,8 @@ DOMAINS = {
     "news": "nytEditorialSnippets_GroundTruth.txt",
     "tweets": "tweets_GroundTruth.txt",
 }
+
+
 NEUTRAL = 0.5  # a mean rating closer to 0 than this is neither positive nor negative
 TEST_SHARE = 0.25
 VALIDATION_SHARE = 0.15

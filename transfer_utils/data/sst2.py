@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..sources import downloaded_folder, sources
+from ..runtime.sources import downloaded_folder, sources
 from .labelled import stratified_draw
 from .texts import LabelledTexts, TextSplits
 

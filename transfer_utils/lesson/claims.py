@@ -10,15 +10,9 @@ from collections.abc import Sequence
 
 import torch
 
-from ..metrics import (
-    Interval,
-    accuracy,
-    balanced_accuracy,
-    mean_and_interval,
-    paired_balanced_difference,
-    paired_difference,
-)
-from ..profile import get_profile
+from ..evaluation.intervals import Interval, mean_and_interval, paired_balanced_difference, paired_difference
+from ..evaluation.metrics import accuracy, balanced_accuracy
+from ..runtime.profile import get_profile
 
 EVERY_PROFILE = ("tiny", "laptop", "full")  # for claims about the code, which no size can change
 

@@ -14,12 +14,14 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from ..files import write_atomically
-from ..profile import get_profile
+from ..runtime.files import checkout, write_atomically
+from ..runtime.profile import get_profile
 from .opening import current_lesson
 
 COLUMNS = ("lesson", "method", "data", "profile", "seeds", "metric", "mean", "spread",
            "trainable_params", "seconds", "peak_mb")  # fmt: skip
+
+
 _KEY = ["lesson", "method", "data", "profile", "metric"]
 
 
@@ -27,8 +29,8 @@ def ledger_path() -> Path:
     """Return the file that this run writes to: ``TRANSFER_LEDGER``, or ``my_ledger.csv`` beside the lessons."""
     if os.environ.get("TRANSFER_LEDGER"):
         return Path(os.environ["TRANSFER_LEDGER"])
-    notebooks = Path(__file__).resolve().parents[2] / "notebooks"
-    return (notebooks if notebooks.is_dir() else Path.cwd()) / "my_ledger.csv"
+    root = checkout()
+    return (root / "notebooks" if root else Path.cwd()) / "my_ledger.csv"
 
 
 def record(

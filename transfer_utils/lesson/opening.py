@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version
 
-from ..devices import describe_device
-from ..plots import use_course_style
-from ..profile import Profile, get_profile
+from ..runtime.devices import describe_device
+from ..runtime.profile import Profile, get_profile
+from .plots import use_course_style
 
 _current = "unnamed"
 

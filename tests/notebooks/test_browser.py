@@ -1,0 +1,145 @@
+"""Lesson 00 as a learner meets it: JupyterLab in a headless Chromium, all cells run, a slider moved.
+
+``COURSE_SCREENSHOT=picture.png`` keeps the screenshot, ``COURSE_NOTEBOOK=path`` opens another notebook.
+"""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from transfer_utils.runtime.files import checkout
+
+ROOT = checkout()
+NOTEBOOK = Path(os.environ.get("COURSE_NOTEBOOK") or ROOT / "notebooks" / "00_start_here.ipynb")
+SCREENSHOT = Path(os.environ.get("COURSE_SCREENSHOT") or Path(tempfile.gettempdir()) / "course-lesson-00.png")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
+ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+pytestmark = [
+    pytest.mark.skipif(BROWSER is None, reason=f"no Chromium on the PATH (looked for {', '.join(BROWSERS)})"),
+    pytest.mark.skipif(not NOTEBOOK.is_file(), reason=f"{NOTEBOOK.name} is not written yet"),
+]
+
+KERNEL_IS_IDLE = (
+    """() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === "idle" """
+)
+RUN_ALL = """async () => { await window.jupyterapp.commands.execute("notebook:run-all-cells") }"""
+# From the model, not from the page: cells that are out of sight are not on the page.
+CELLS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
+    .filter(cell => cell.type === "code" && cell.sharedModel.getSource().trim())
+    .map(cell => ({count: cell.executionCount, source: cell.sharedModel.getSource(),
+                   outputs: Array.from({length: cell.outputs.length}, (_, i) => cell.outputs.get(i).toJSON())}))"""
+SHOW_CELL = """async (place) => { const notebook = window.jupyterapp.shell.currentWidget.content;
+    notebook.activeCellIndex = place; await notebook.scrollToItem(place, "start") }"""
+PLACE_OF_SLIDER = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].findIndex(cell =>
+    cell.type === "code" && Array.from({length: cell.outputs.length}, (_, i) => cell.outputs.get(i).toJSON())
+        .some(output => "application/vnd.jupyter.widget-view+json" in (output.data ?? {})))"""
+
+# What the slider says and the picture it draws, or null where one of them is not there yet.
+SLIDER = """() => { const readout = document.querySelector(".widget-readout");
+    const picture = readout?.closest(".jp-OutputArea-output")?.querySelector("img");
+    return readout?.innerText && picture?.src ? [readout.innerText, picture.src] : null }"""
+NO_NEWS = "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """Yield the address of a JupyterLab that shows a copy of the lesson, and end it afterwards."""
+    shutil.copyfile(NOTEBOOK, tmp_path / NOTEBOOK.name)
+    (tmp_path / NO_NEWS).parent.mkdir(parents=True)
+    (tmp_path / NO_NEWS).write_text('{"fetchNews": "false"}')
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    environment = {key: value for key, value in os.environ.items() if key != "COURSE_STATIC"} | {
+        "PYTHONPATH": str(ROOT), "TRANSFER_PROFILE": "tiny", "TRANSFER_CACHE": str(tmp_path / "cache"),
+        "TRANSFER_LEDGER": str(tmp_path / "ledger.csv"), "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+        "JUPYTER_DATA_DIR": str(tmp_path / "share"), "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "spaces"),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser",
+               "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
+               f"--ServerApp.root_dir={tmp_path}",
+               "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]  # fmt: skip
+    with open(tmp_path / "lab.log", "w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        _wait_for_server(f"http://127.0.0.1:{port}/api", server, tmp_path / "lab.log")
+        yield f"http://127.0.0.1:{port}/lab/tree/{NOTEBOOK.name}?token={token}"
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _wait_for_server(address, server, log):
+    local = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for _ in range(240):
+        assert server.poll() is None, log.read_text()[-2000:]
+        try:
+            local.open(address, timeout=5)
+            return
+        except OSError:
+            time.sleep(0.25)
+    raise AssertionError("JupyterLab did not answer:\n" + log.read_text()[-2000:])
+
+
+@pytest.fixture
+def page():
+    """Yield an empty page of the browser, with a profile of its own."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
+        yield browser.new_page(viewport={"width": 1400, "height": 1000})
+        browser.close()
+
+
+def _bring_into_view(page, place):
+    """Scroll to a cell until its slider is drawn; pictures that arrive above it may push it out of sight again."""
+    for _ in range(30):
+        page.evaluate(SHOW_CELL, place)
+        page.wait_for_timeout(2000)
+        if drawn := page.evaluate(SLIDER):
+            return drawn
+    page.screenshot(path=SCREENSHOT)
+    widget = page.evaluate("() => document.querySelector('.jp-OutputArea-output .widget-box')?.outerHTML")
+    raise AssertionError(f"the slider and its picture were not drawn, see {SCREENSHOT}: {str(widget)[:2000]}")
+
+
+def test_lesson_runs_and_a_slider_moves(lab, page):
+    page.goto(lab)
+    page.wait_for_function(KERNEL_IS_IDLE, timeout=90_000)
+    page.evaluate(RUN_ALL)
+    cells = page.evaluate(CELLS)
+    page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
+    errors = [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
+    assert [(error["ename"], error["evalue"]) for error in errors] == []
+    assert [cell["source"] for cell in cells if not cell["count"]] == []
+
+    place = page.evaluate(PLACE_OF_SLIDER)
+    assert place >= 0, "no cell shows a widget"
+    before = _bring_into_view(page, place)
+    handle = page.locator(".noUi-handle").first
+    at_the_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
+    handle.focus()
+    page.keyboard.press("ArrowLeft" if at_the_end else "ArrowRight")
+    moved = "before => { const now = (" + SLIDER + ")(); return now && now[0] !== before[0] && now[1] !== before[1] }"
+    page.wait_for_function(moved, arg=before, timeout=60_000)
+    page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
+    page.screenshot(path=SCREENSHOT)
+    assert SCREENSHOT.stat().st_size > 20_000

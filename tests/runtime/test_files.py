@@ -1,0 +1,207 @@
+"""Files are whole or not there; archives stay inside their folder; another file than expected is refused."""
+
+import io
+import os
+import tarfile
+import zipfile
+
+import pytest
+
+from transfer_utils.runtime.files import WrongHash, cache_folder, check_hash, sha256, unpack, write_atomically
+
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of "abc", FIPS 180-2
+
+
+# ---------------------------------------------------------------- atomic writes
+
+
+def test_a_write_puts_the_whole_file_in_place(tmp_path):
+    write_atomically(tmp_path / "new folder" / "file", lambda part: part.write_text("all of it"))
+    assert (tmp_path / "new folder" / "file").read_text() == "all of it"
+    assert os.listdir(tmp_path / "new folder") == ["file"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), ValueError("bad")])
+def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    file = tmp_path / "file"
+    file.write_text("old")
+
+    def half(part):
+        part.write_text("ne")
+        raise error
+
+    with pytest.raises(type(error)):
+        write_atomically(file, half)
+    assert file.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_until_the_write_is_complete_a_reader_sees_the_old_file(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("old")
+    seen = []
+
+    def slowly(part):
+        part.write_text("n")
+        seen.append(file.read_text())
+        part.write_text("new")
+        seen.append(file.read_text())
+
+    write_atomically(file, slowly)
+    assert (seen, file.read_text()) == (["old", "old"], "new")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_process_killed_while_it_writes_leaves_the_old_file(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("old")
+    child = os.fork()
+    if not child:
+        write_atomically(file, lambda part: (part.write_text("ne"), os.kill(os.getpid(), 9)))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -9
+    assert file.read_text() == "old"
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(PermissionError, match="file/folder cannot be written.*set TRANSFER_CACHE"):
+        write_atomically(tmp_path / "file" / "folder" / "x", lambda part: None)
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_read_only_cache_folder_is_named_with_what_to_do(tmp_path, monkeypatch):
+    def refuse(**options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)  # the superuser may write everywhere
+    with pytest.raises(PermissionError, match=rf"{tmp_path}/cache cannot be written \(Permission denied\)"):
+        cache_folder()
+
+
+def test_the_cache_is_where_the_environment_says_or_in_the_checkout(tmp_path, monkeypatch):
+    assert cache_folder() == tmp_path / "cache"
+    monkeypatch.delenv("TRANSFER_CACHE")
+    monkeypatch.setattr("transfer_utils.runtime.files.writable", lambda folder: folder)
+    assert cache_folder().parts[-2:] == ("data", "cache")
+
+
+# ------------------------------------------------------------------------ hashes
+
+
+def test_a_hash_is_of_all_files_one_after_the_other(tmp_path):
+    for name, text in {"a": "a", "b": "bc", "abc": "abc"}.items():
+        (tmp_path / name).write_text(text)
+    assert sha256(tmp_path / "abc") == sha256([tmp_path / "a", tmp_path / "b"]) == ABC
+    assert sha256([tmp_path / "b", tmp_path / "a"]) != ABC
+
+
+def test_another_file_than_expected_is_refused_by_name(tmp_path):
+    (tmp_path / "weights").write_text("abd")
+    with pytest.raises(WrongHash, match=f"My weights is not the expected file: .*weights has.*expected {ABC}.*Nothing"):
+        check_hash(tmp_path / "weights", ABC, "My weights", "Get it again.")
+    (tmp_path / "weights").write_text("abc")
+    assert check_hash(tmp_path / "weights", ABC, "My weights", "") is None
+
+
+# ---------------------------------------------------------------------- archives
+
+
+def make_zip(path, names, link=None):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, "content")
+        if link:
+            info = zipfile.ZipInfo(link)
+            info.external_attr = 0o120777 << 16
+            archive.writestr(info, "/etc/passwd")
+    return path
+
+
+def make_tar(path, names, link=None):
+    with tarfile.open(path, "w:gz") as archive:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = 7
+            archive.addfile(info, io.BytesIO(b"content"))
+        if link:
+            info = tarfile.TarInfo(link)
+            info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            archive.addfile(info)
+    return path
+
+
+MAKERS = pytest.mark.parametrize("make", [make_zip, make_tar])
+
+
+@pytest.fixture
+def places(tmp_path):
+    (tmp_path / "inside").mkdir()
+    return tmp_path / "archive", tmp_path / "inside" / "data"
+
+
+@MAKERS
+def test_an_archive_is_unpacked_with_its_folders(make, places):
+    archive, folder = places
+    unpack(make(archive, ["data/train/a.txt", "data/val/name with spaces.txt"]), folder)
+    assert (folder / "data/train/a.txt").read_text() == "content"
+    assert (folder / "data/val/name with spaces.txt").is_file()
+    assert os.listdir(folder.parent) == ["data"]
+
+
+@MAKERS
+@pytest.mark.parametrize(
+    "name", ["../out.txt", "a/../../out.txt", "/tmp/out-of-unpack.txt", "a\\..\\..\\out.txt", "C:out.txt"]
+)
+def test_a_member_outside_the_folder_is_refused_and_nothing_is_unpacked(make, places, name):
+    archive, folder = places
+    make(archive, ["good.txt", name])
+    with pytest.raises(ValueError, match="archive holds .*which would be written outside.*refused"):
+        unpack(archive, folder)
+    assert os.listdir(folder.parent) == []
+    assert sorted(os.listdir(archive.parent)) == ["archive", "inside"]
+    assert not os.path.exists("/tmp/out-of-unpack.txt")
+
+
+@MAKERS
+def test_a_link_in_an_archive_is_refused(make, places):
+    archive, folder = places
+    with pytest.raises(ValueError, match=r"archive holds a link.*\(shortcut\): refused"):
+        unpack(make(archive, ["good.txt"], link="shortcut"), folder)
+    assert os.listdir(folder.parent) == []
+
+
+def test_a_device_in_an_archive_is_refused(places):
+    archive, folder = places
+    with tarfile.open(archive, "w") as opened:
+        info = tarfile.TarInfo("pipe")
+        info.type = tarfile.FIFOTYPE
+        opened.addfile(info)
+    with pytest.raises(ValueError, match="link or device"):
+        unpack(archive, folder)
+
+
+def test_a_file_that_is_no_archive_is_refused_by_name(places):
+    archive, folder = places
+    archive.write_text("404: not found")
+    with pytest.raises(ValueError, match="archive is neither a zip nor a tar archive"):
+        unpack(archive, folder)
+
+
+@MAKERS
+def test_an_archive_cut_short_leaves_nothing_behind(make, places):
+    archive, folder = places
+    make(archive, [f"{i}.txt" for i in range(50)])
+    archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
+    with pytest.raises(ValueError, match="archive"):
+        unpack(archive, folder)
+    assert os.listdir(folder.parent) == []
+
+
+def test_an_archive_damaged_inside_leaves_nothing_behind(places):
+    archive, folder = places
+    make_zip(archive, ["a.txt", "b.txt"])
+    archive.write_bytes(archive.read_bytes().replace(b"content", b"contemt", 1))
+    with pytest.raises(ValueError, match="archive is damaged.*Delete it and fetch again"):
+        unpack(archive, folder)
+    assert os.listdir(folder.parent) == []

@@ -1,0 +1,1 @@
+"""Measuring: predictions, metrics, intervals, cost, calibration, forgetting."""

@@ -1,0 +1,61 @@
+"""How far a network has moved from its pretraining, and what it has forgotten on the way."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from PIL import Image
+from torch import nn
+from torchvision.transforms import v2
+
+from ..models.heads import card_of, get_head, set_submodule
+from ..runtime.seeding import set_seed
+
+
+def distance_moved(model: nn.Module, start: nn.Module, names: Iterable[str] | None = None) -> float:
+    """Return how far parameters of ``model`` lie from those of ``start``, relative to their length.
+
+    ``|theta - theta_0| / |theta_0|`` over all ``names`` together, Euclidean. Without ``names``: the whole body.
+    """
+    now, before = dict(model.named_parameters()), dict(start.named_parameters())
+    head = card_of(start).head + "."
+    chosen = [name for name in before if not name.startswith(head)] if names is None else list(names)
+    difference = torch.cat([(now[n].detach().cpu() - before[n].detach().cpu()).flatten() for n in chosen])
+    return float(difference.norm() / torch.cat([before[n].detach().cpu().flatten() for n in chosen]).norm())
+
+
+def photograph_pieces(model: nn.Module, size: int, per_photo: int, seed: int = 0) -> torch.Tensor:
+    """Return random pieces of scikit-learn's two photographs, a temple and a flower, preprocessed for ``model``.
+
+    Pieces cover 10 to 60 % of a photograph and are mirrored at random.
+
+    Returns:
+        Tensor (2 * per_photo, 3, size, size).
+    """
+    from sklearn.datasets import load_sample_image
+
+    set_seed(seed)
+    cut = v2.Compose([v2.RandomResizedCrop(size, scale=(0.1, 0.6)), v2.RandomHorizontalFlip()])
+    photos = [Image.fromarray(load_sample_image(name)) for name in ("china.jpg", "flower.jpg")]
+    to_tensor = card_of(model).preprocess(size)
+    return torch.stack([to_tensor(cut(photo)) for photo in photos for _ in range(per_photo)])
+
+
+@torch.inference_mode()
+def old_answers(body: nn.Module, original: nn.Module, inputs: torch.Tensor, old_statistics: bool) -> torch.Tensor:
+    """Return the scores (N, C) of the ``original`` head on top of a trained ``body``; neither is changed.
+
+    Args:
+        body: a network of the same layers as ``original``; its own head is not used.
+        inputs: (N, 3, height, width), on the CPU.
+        old_statistics: put the running means and variances of ``original`` back, so that only the
+            trained weights differ.
+    """
+    probe = copy.deepcopy(body).cpu().eval()
+    set_submodule(probe, card_of(original).head, copy.deepcopy(get_head(original)).cpu())
+    if old_statistics:
+        for buffer, old in zip(probe.buffers(), original.buffers(), strict=True):
+            buffer.copy_(old)
+    return probe(inputs)

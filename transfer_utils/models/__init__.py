@@ -1,0 +1,1 @@
+"""Networks: pretrained backbones and encoders, heads, layer groups, what is frozen, and layers put around others."""

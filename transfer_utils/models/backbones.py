@@ -1,0 +1,177 @@
+"""Pretrained networks, each with what must come with it: preprocessing, head, layer groups.
+
+    model = load_backbone("efficientnet_lite0")     # from an installed package, no network
+    model.card.preprocess(160)                      # PIL image -> tensor, as in pretraining
+    model.card.head                                 # "classifier": where its last layer sits
+
+A backbone is an ordinary ``nn.Module`` of timm or torchvision. Its *card* holds
+what a tutorial usually hard-codes for one architecture.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from PIL import Image, ImageOps
+from torch import nn
+from torchvision.transforms import v2
+
+from ..runtime.profile import get_profile
+from ..runtime.seeding import set_seed
+from ..runtime.sources import explained_download, package_files
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """Turn a PIL image into the tensor that a backbone was trained on.
+
+    Cut out the largest square in the middle and resize it, then ``augment`` where given, then
+    to (3, size, size) float32 with the mean and standard deviation *of the pretraining*: a
+    network fed with other statistics still answers, only worse (lesson 01 shows how much).
+
+    Attributes:
+        size: side of the square, in pixels.
+        mean, std: per channel, of images scaled to 0..1.
+        augment: PIL image -> PIL image, random; only for training.
+    """
+
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    augment: Callable[[Image.Image], Image.Image] | None = None
+
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        """Return the image as a float32 tensor (3, size, size)."""
+        if image.size != (self.size, self.size):
+            image = ImageOps.fit(image, (self.size, self.size), Image.Resampling.BICUBIC)
+        if self.augment is not None:
+            image = self.augment(image)
+        return v2.functional.normalize(v2.functional.to_dtype(v2.functional.to_image(image), scale=True),
+                                       list(self.mean), list(self.std))  # fmt: skip
+
+    def augmented(self, augment: Callable[[Image.Image], Image.Image]) -> Preprocess:
+        """Return the same preprocessing with a random change of each image before it."""
+        return replace(self, augment=augment)
+
+
+@dataclass(frozen=True)
+class BackboneCard:
+    """What comes with pretrained weights.
+
+    Attributes:
+        name: as given to :func:`load_backbone`.
+        weights: which weights these are; ``"random"`` for none.
+        head: dotted name of the last layer, for ``model.get_submodule``.
+        auxiliary_head: the same for a second head used in training only (Inception), or ``""``.
+        mean, std, image_size: of the pretraining.
+    """
+
+    name: str
+    weights: str
+    head: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    image_size: int
+    auxiliary_head: str = ""
+
+    def preprocess(self, size: int | None = None) -> Preprocess:
+        """Return the preprocessing of the pretraining, at ``size`` pixels or at the original size."""
+        return Preprocess(size or self.image_size, self.mean, self.std)
+
+
+def load_backbone(name: str | None = None, *, pretrained: bool = True, seed: int = 0) -> nn.Module:
+    """Return a network with its card, in the memory layout that is fastest for images.
+
+    Args:
+        name: ``"efficientnet_lite0"`` (bundled), a torchvision model such as
+            ``"resnet50"``, or ``"timm/NAME"``. ``None`` takes the profile's.
+        pretrained: with the published weights; ``False`` draws random ones.
+        seed: for random weights.
+
+    Returns:
+        The network, on the CPU, in ``eval()`` mode, its parameters trainable, its
+        head the one of the pretraining (1,000 ImageNet classes).
+
+    Raises:
+        ValueError: no model has this name.
+        SourceMissing: the weights are not here and cannot be downloaded.
+        WrongHash: the weights are not the expected file.
+    """
+    gc.collect()  # a frozen model that is needed no more refers to itself; its memory comes back only so
+    name = name or get_profile().backbone
+    if not pretrained:
+        set_seed(seed)
+    if name == "efficientnet_lite0":
+        model, card = _efficientnet_lite0(pretrained)
+    elif name.startswith("timm/"):
+        model, card = _from_timm(name, pretrained)
+    else:
+        model, card = _from_torchvision(name, pretrained)
+    model.card = card
+    return model.to(memory_format=torch.channels_last).eval()
+
+
+def _efficientnet_lite0(pretrained: bool) -> tuple[nn.Module, BackboneCard]:
+    """EfficientNet-Lite0 (Tan and Le 2019): its file has timm's tensors in timm's order, under other names."""
+    import timm
+
+    model = timm.create_model("tf_efficientnet_lite0")
+    if pretrained:
+        (path,) = package_files("efficientnet_lite0")
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(dict(zip(model.state_dict(), tensors.values(), strict=True)), strict=True)
+    weights = "ImageNet" if pretrained else "random"
+    return model, BackboneCard("efficientnet_lite0", weights, "classifier", (0.5,) * 3, (0.5,) * 3, 224)
+
+
+def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, BackboneCard]:
+    import timm
+
+    with explained_download(name, "'efficientnet_lite0'"):
+        try:
+            model = timm.create_model(name.removeprefix("timm/"), pretrained=pretrained)
+        except RuntimeError as error:
+            if "Unknown model" in str(error):
+                raise ValueError(f"timm has no model {name!r}. timm.list_models('*part*') lists them.") from error
+            raise
+    config = timm.data.resolve_model_data_config(model)
+    weights = model.pretrained_cfg.get("tag") or "ImageNet"
+    head = model.pretrained_cfg["classifier"]
+    card = BackboneCard(name, weights if pretrained else "random", head, tuple(config["mean"]),
+                        tuple(config["std"]), config["input_size"][-1])  # fmt: skip
+    return model, card
+
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+TORCHVISION_HEADS = {  # family: (head, auxiliary head)
+    "resnet": ("fc", ""), "resnext": ("fc", ""), "wide_resnet": ("fc", ""), "shufflenet": ("fc", ""),
+    "regnet": ("fc", ""), "inception_v3": ("fc", "AuxLogits.fc"), "vgg": ("classifier.6", ""),
+    "alexnet": ("classifier.6", ""), "mobilenet_v2": ("classifier.1", ""), "mobilenet_v3": ("classifier.3", ""),
+    "efficientnet": ("classifier.1", ""), "densenet": ("classifier", ""), "convnext": ("classifier.2", ""),
+    "vit_": ("heads.head", ""), "swin": ("head", ""),
+}  # fmt: skip
+
+
+def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, BackboneCard]:
+    from torchvision import models
+
+    family = next((f for f in TORCHVISION_HEADS if name.startswith(f)), None)
+    if family is None or name not in models.list_models(module=models):
+        raise ValueError(
+            f"No backbone is named {name!r}. There is 'efficientnet_lite0' (bundled), torchvision's "
+            f"{', '.join(f.strip('_') for f in TORCHVISION_HEADS)} (for example 'resnet50'), and 'timm/NAME'."
+        )
+    weights = models.get_model_weights(name).DEFAULT if pretrained else None
+    with explained_download(name, "'efficientnet_lite0'"):
+        # get_model(weights=...) would unpickle without weights_only; Inception's weights expect its own scaling.
+        options = {"transform_input": True} if weights and family == "inception_v3" else {}
+        model = models.get_model(name, weights=None, **options)
+        if weights:
+            model.load_state_dict(weights.get_state_dict(check_hash=True, weights_only=True))
+    head, auxiliary_head = TORCHVISION_HEADS[family]
+    tag = weights.name if weights else "random"
+    size = 299 if family == "inception_v3" else 224
+    return model, BackboneCard(name, tag, head, IMAGENET_MEAN, IMAGENET_STD, size, auxiliary_head)

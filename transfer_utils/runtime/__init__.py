@@ -1,0 +1,1 @@
+"""Where and how big a run is: profile, seeds, devices, files, sources, progress bars. It imports no other room."""

@@ -1,0 +1,1 @@
+"""The techniques of transfer learning, a file each."""

@@ -1,0 +1,129 @@
+"""How far two samples are from each other: MMD and CORAL, and the step that aligns two domains by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..training.steps import Metrics, TrainState
+from .distances import squared_distances
+from .domains import DomainModel, both_features, class_loss
+
+Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def median_bandwidth(x: torch.Tensor, y: torch.Tensor) -> float:
+    """Return the median of the squared distances between different points of both samples, without gradient.
+
+    Gretton et al. 2012, section 8: a width that fits the data, whatever its dimension.
+    """
+    together = torch.cat([x, y]).detach()
+    apart = squared_distances(together, together)
+    above = torch.triu(torch.ones_like(apart, dtype=torch.bool), diagonal=1)
+    return float(apart[above].median())
+
+
+SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
+
+
+def mmd(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    bandwidth: float | None = None,
+    scales: Sequence[float] = SCALES,
+    unbiased: bool = False,
+) -> torch.Tensor:
+    """Return the squared maximum mean discrepancy of two samples: how far apart their distributions are.
+
+    The kernel is the mean of Gaussians ``exp(-|x - y|**2 / (s * bandwidth))`` over ``scales`` s.
+
+    Args:
+        x, y: (N, D) and (M, D); they need not be equally large.
+        bandwidth: ``None`` takes :func:`median_bandwidth` of these two samples.
+        unbiased: leave out the distance of each point to itself (Gretton et al. 2012, equation 3); the estimate
+            then may be negative. Otherwise the biased one (equation 5), which may not, and is used as a loss.
+
+    Raises:
+        ValueError: fewer than two points, other dimensions, values that are not numbers, or all points alike.
+    """
+    check_samples(x, y)
+    bandwidth = median_bandwidth(x, y) if bandwidth is None else bandwidth
+    if not bandwidth > 0:
+        raise ValueError(
+            "The bandwidth must be larger than 0. Are all features the same? Then there is nothing to align."
+        )
+    within_x, within_y, across = (gaussian_kernel(a, b, bandwidth, scales) for a, b in ((x, x), (y, y), (x, y)))
+    if unbiased:
+        return mean_off_diagonal(within_x) + mean_off_diagonal(within_y) - 2 * across.mean()
+    return within_x.mean() + within_y.mean() - 2 * across.mean()
+
+
+def gaussian_kernel(x: torch.Tensor, y: torch.Tensor, bandwidth: float, scales: Sequence[float]) -> torch.Tensor:
+    """Return the mean of Gaussian kernels between all points of ``x`` (N, D) and ``y`` (M, D), (N, M)."""
+    apart = squared_distances(x, y)
+    return sum(torch.exp(-apart / (scale * bandwidth)) for scale in scales) / len(scales)
+
+
+def mean_kernel(points: torch.Tensor, sample: torch.Tensor, bandwidth: float, scales: Sequence[float] = SCALES):
+    """Return for each of ``points`` (N, D) its mean kernel with ``sample`` (M, D), (N,): how dense the sample is there.
+
+    The difference of two of these is the *witness function*; MMD is its length (Gretton et al. 2012, section 2.3).
+    """
+    return gaussian_kernel(points, sample, bandwidth, scales).mean(1)
+
+
+def mean_off_diagonal(kernel: torch.Tensor) -> torch.Tensor:
+    """Return the mean of a square kernel matrix (N, N) without its diagonal."""
+    count = len(kernel)
+    return (kernel.sum() - kernel.diagonal().sum()) / (count * (count - 1))
+
+
+def coral(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the squared distance of the two covariance matrices, divided by ``4 D**2``.
+
+    Args:
+        x, y: (N, D) and (M, D).
+
+    Sun and Saenko 2016, "Deep CORAL", equations 1 to 3. It is an MMD whose kernel looks at second moments only.
+
+    Raises:
+        ValueError: as :func:`mmd`; a batch of one has no covariance.
+    """
+    check_samples(x, y)
+    return (torch.cov(x.T) - torch.cov(y.T)).pow(2).sum() / (4 * x.shape[1] ** 2)
+
+
+def check_samples(x: torch.Tensor, y: torch.Tensor) -> None:
+    """Raise ``ValueError`` unless both are samples of two finite points or more, of one dimension."""
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+        raise ValueError(f"Features must be (N, D) and (M, D) with one D; they are {tuple(x.shape)}, {tuple(y.shape)}.")
+    if min(len(x), len(y)) < 2:
+        raise ValueError("A domain has one example in this batch: one point has no spread. Use larger batches.")
+    if not (torch.isfinite(x).all() and torch.isfinite(y).all()):
+        raise ValueError("Some features are NaN or infinite: training diverged. Lower the learning rate.")
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A step for ``fit``: classes on the source, plus ``weight`` times a distance of the two feature clouds.
+
+    Attributes:
+        distance: ``(source features, target features) -> number``, e.g. ``mmd`` or ``coral`` of
+            :mod:`transfer_utils.discrepancy`.
+        joint: as in :class:`Dann`.
+    """
+
+    distance: Distance
+    weight: float = 1.0
+    joint: bool = True
+
+    def __call__(self, model: DomainModel, batch: Any, state: TrainState) -> tuple[torch.Tensor, Metrics]:
+        """Return the loss, and the distance."""
+        (inputs, labels), target = batch
+        source_features, target_features = both_features(model.body, inputs, target, self.joint)
+        loss, metrics = class_loss(model.head, source_features, labels)
+        apart = self.distance(source_features, target_features)
+        return loss + self.weight * apart, {**metrics, "distance": apart.item()}

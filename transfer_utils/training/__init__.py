@@ -1,0 +1,1 @@
+"""Training: the one loop, the steps it makes, batches, rates, unfreezing, checkpoints, interrupts."""
