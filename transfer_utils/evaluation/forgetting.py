@@ -8,7 +8,6 @@ from collections.abc import Iterable
 import torch
 from PIL import Image
 from torch import nn
-from torchvision.transforms import v2
 
 from ..models.heads import card_of, get_head, set_submodule
 from ..runtime.seeding import set_seed
@@ -35,6 +34,7 @@ def photograph_pieces(model: nn.Module, size: int, per_photo: int, seed: int = 0
         Tensor (2 * per_photo, 3, size, size).
     """
     from sklearn.datasets import load_sample_image
+    from torchvision.transforms import v2
 
     set_seed(seed)
     cut = v2.Compose([v2.RandomResizedCrop(size, scale=(0.1, 0.6)), v2.RandomHorizontalFlip()])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn import metrics as sk
 
 
 def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
@@ -26,6 +25,8 @@ def classification_metrics(logits: torch.Tensor, labels: torch.Tensor) -> dict[s
     Raises:
         ValueError: a label is outside 0 to C-1, the shapes differ, or a score is not a number.
     """
+    from sklearn import metrics as sk
+
     check_scores(logits, labels)
     truth, guess = labels.cpu().numpy(), logits.argmax(1).cpu().numpy()
     probability = logits.double().softmax(1).cpu().numpy()

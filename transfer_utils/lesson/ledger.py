@@ -9,19 +9,20 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from filelock import FileLock
 
 from ..runtime.files import checkout, write_atomically
 from ..runtime.profile import get_profile
 from .opening import current_lesson
 
+if TYPE_CHECKING:  # a second to import, and only those who read or write the ledger need it
+    import pandas as pd
+
 COLUMNS = ("lesson", "method", "data", "profile", "seeds", "metric", "mean", "spread",
            "trainable_params", "seconds", "peak_mb")  # fmt: skip
-
-
 _KEY = ["lesson", "method", "data", "profile", "metric"]
 
 
@@ -55,6 +56,8 @@ def record(
 
     The column ``spread`` is the standard deviation over the seeds, empty for a single one.
     """
+    import pandas as pd
+
     row = pd.DataFrame([{
         "lesson": current_lesson(), "method": method, "data": data, "profile": get_profile().name,
         "seeds": len(values), "metric": metric, "mean": round(float(np.mean(values)), 4),
@@ -78,4 +81,6 @@ def ledger_table(lesson: str | None = None, path: Path | None = None) -> pd.Data
 
 
 def _read(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
     return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))

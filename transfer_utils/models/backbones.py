@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 import torch
 from PIL import Image, ImageOps
 from torch import nn
-from torchvision.transforms import v2
 
 from ..runtime.profile import get_profile
 from ..runtime.seeding import set_seed
@@ -45,12 +44,13 @@ class Preprocess:
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
         """Return the image as a float32 tensor (3, size, size)."""
+        from torchvision.transforms.v2 import functional as v2
+
         if image.size != (self.size, self.size):
             image = ImageOps.fit(image, (self.size, self.size), Image.Resampling.BICUBIC)
         if self.augment is not None:
             image = self.augment(image)
-        return v2.functional.normalize(v2.functional.to_dtype(v2.functional.to_image(image), scale=True),
-                                       list(self.mean), list(self.std))  # fmt: skip
+        return v2.normalize(v2.to_dtype(v2.to_image(image), scale=True), list(self.mean), list(self.std))
 
     def augmented(self, augment: Callable[[Image.Image], Image.Image]) -> Preprocess:
         """Return the same preprocessing with a random change of each image before it."""
