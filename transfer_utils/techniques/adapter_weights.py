@@ -8,7 +8,6 @@ tasks share and none changes.
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ..models.heads import replace_head
+from ..models.weights import weights_digest
 from ..models.wrapping import wrappers
 from ..runtime.files import write_atomically
 from .adapters import add_adapters
@@ -117,12 +117,7 @@ def _put_on(model: nn.Module, settings: dict, body: str, weights: Task, path: st
 def body_hash(model: nn.Module) -> str:
     """Return the SHA-256 of all that the tasks share: every buffer, and every parameter that cannot learn."""
     learns = {name for name, p in model.named_parameters() if p.requires_grad}
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        if name not in learns:
-            digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return weights_digest((name, tensor) for name, tensor in model.state_dict().items() if name not in learns)
 
 
 def _read(path: str | Path) -> tuple[dict, str, Task]:
