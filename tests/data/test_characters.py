@@ -10,7 +10,7 @@ from PIL import Image
 
 from transfer_utils import data
 from transfer_utils.data import characters, omniglot, rendering
-from transfer_utils.runtime import profile, sources
+from transfer_utils.runtime import sources
 from transfer_utils.runtime.files import download_folder, sha256
 
 
@@ -40,8 +40,7 @@ def test_twins_of_other_alphabets_are_left_out():
 
 
 def test_the_interface_is_that_of_other_images():
-    chars = data.load("characters")
-    limit = profile.get_profile().character_classes
+    chars, limit = data.load("characters", classes=24), 24
     for split in (chars.train, chars.validation, chars.test):
         assert len(split.class_names) == limit
         assert len(split) == 20 * limit
@@ -55,23 +54,25 @@ def test_the_interface_is_that_of_other_images():
     assert "licences" in chars.licence
 
 
-def test_the_same_seed_gives_the_same_images_and_the_profile_does_not_matter(monkeypatch):
-    first, again = (characters.load(images_per_class=2, seed=3).test for _ in range(2))
+def test_the_same_seed_gives_the_same_images():
+    first, again = (characters.load(images_per_class=2, seed=3, classes=24).test for _ in range(2))
     assert first.fingerprint() == again.fingerprint()
-    assert first.fingerprint() != characters.load(images_per_class=2, seed=4).test.fingerprint()
+    assert first.fingerprint() != characters.load(images_per_class=2, seed=4, classes=24).test.fingerprint()
     assert not np.array_equal(first.images[0], first.images[1])
 
 
 def test_easy_characters_stay_closer_to_themselves():
     def spread(distortion):
-        images = np.stack(characters.load(distortion, images_per_class=6).test.images).astype(float)
+        images = np.stack(characters.load(distortion, images_per_class=6, classes=24).test.images).astype(float)
         return images.reshape(-1, 6, 28 * 28).std(1).mean()
 
     assert spread(rendering.EASY) < 0.7 * spread(rendering.HARD)
 
 
 def test_in_memory_gives_the_same_items():
-    images = data.load("characters").test.with_transform(lambda image: torch.from_numpy(np.array(image))[None])
+    images = data.load("characters", classes=24).test.with_transform(
+        lambda image: torch.from_numpy(np.array(image))[None]
+    )
     stacked = images.in_memory()
     assert stacked.tensors[0].shape == (len(images), 1, 28, 28)
     assert torch.equal(stacked[7][0], images[7][0])
@@ -101,8 +102,7 @@ def drawings(monkeypatch):
     monkeypatch.setattr(sources, "sources", lambda: everything)
 
 
-def test_omniglot_is_read_by_alphabet(drawings, monkeypatch):
-    monkeypatch.setattr(profile, "_current", profile.PROFILES["full"])
+def test_omniglot_is_read_by_alphabet(drawings):
     splits = data.load("omniglot")
     assert [len(part.class_names) for part in (splits.train, splits.validation, splits.test)] == [9, 15, 6]
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [36, 60, 24]
@@ -112,6 +112,8 @@ def test_omniglot_is_read_by_alphabet(drawings, monkeypatch):
     assert (image.size, image.mode, label) == ((28, 28), "L", 1)
     assert np.asarray(image).max() == 255  # ink is bright
     assert np.asarray(image)[:, -1].max() == 0
+    few = data.load("omniglot", classes=4)
+    assert [len(part.class_names) for part in (few.train, few.validation, few.test)] == [4, 4, 4]
 
 
 def test_omniglot_without_a_network_says_what_to_do():

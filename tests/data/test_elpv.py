@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from transfer_utils import data, set_profile
+from transfer_utils import data
 from transfer_utils.data.elpv import BLOCK_LENGTH
 
 # Measured from the published labels: cells with probability 0, 1/3, 2/3 and 1.
@@ -105,9 +105,8 @@ def test_unknown_domains_and_splits_are_refused(options, message):
         data.elpv.load(**options)
 
 
-def test_the_profile_limits_the_number_of_cells():
-    limits = set_profile("tiny")
-    small = data.load("elpv")
-    assert (len(small.train), len(small.test)) == (limits.train_images, limits.test_images)
-    set_profile("laptop")
+def test_items_limit_each_split_and_none_is_all():
+    small = data.load("elpv", items=(64, None, 48))
+    assert [len(part) for part in (small.train, small.validation, small.test)] == [64, 394, 48]
+    assert small.train.fingerprint() == data.elpv.load().train.sample(64, seed=0).fingerprint()
     assert len(data.load("elpv").train) == 1574

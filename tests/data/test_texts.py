@@ -190,10 +190,10 @@ def test_another_domain_is_refused():
         data.load("sentiment", domain="books")
 
 
-def test_the_profile_limits_the_sentences():
-    films = data.load("sentiment")
+def test_items_limit_the_sentences():
+    films = data.load("sentiment", items=(96, 24, 32))
     assert [len(part) for part in (films.train, films.validation, films.test)] == [96, 24, 32]
-    assert films.train.texts == data.load("sentiment", domain="films").train.texts
+    assert films.train.texts == data.load("sentiment", items=(96, 24, 32), domain="films").train.texts
     assert set(films.train.class_counts().values()) == {48}
 
 
@@ -246,5 +246,6 @@ def test_sst2_tests_on_dev_and_validates_on_a_part_of_train(glue):
     assert "GLUE" in phrases.attribution
 
 
-def test_sst2_is_limited_by_the_profile_like_any_other(glue):
+def test_sst2_is_limited_like_any_other(glue):
     assert len(data.load("sst2").train) == 40
+    assert len(data.load("sst2", items=(12, None, None)).train) == 12

@@ -1,5 +1,6 @@
 """The ground floor: how big, which seed, which machine."""
 
+import dataclasses
 import random
 import socket
 import time
@@ -9,8 +10,9 @@ import pytest
 import torch
 from tiny import TinyNet
 
-from transfer_utils import freeze, get_profile, set_profile
+from transfer_utils import freeze, get_profile, load_backbone, load_encoder, set_profile
 from transfer_utils.evaluation.cost import measure, repeated_cost, training_memory_mb
+from transfer_utils.lesson import sizes
 from transfer_utils.runtime import profile
 from transfer_utils.runtime.devices import describe_device, on_device, pick_device
 from transfer_utils.runtime.progress import is_static, progress_bar
@@ -22,7 +24,8 @@ from transfer_utils.runtime.seeding import generator, named_seed, set_seed
 @pytest.fixture
 def no_profile_yet(monkeypatch):
     monkeypatch.setattr(profile, "_current", None)
-    monkeypatch.delenv("TRANSFER_PROFILE", raising=False)
+    for variable in ("TRANSFER_PROFILE", "TRANSFER_BACKBONE", "TRANSFER_ENCODER"):
+        monkeypatch.delenv(variable, raising=False)
 
 
 def test_the_profile_is_laptop_when_nothing_is_said(no_profile_yet):
@@ -57,12 +60,75 @@ def test_only_tiny_is_not_judged():
     assert [name for name, one in profile.PROFILES.items() if not one.judged] == ["tiny"]
 
 
-def test_a_label_budget_run_sees_enough_images_and_makes_enough_passes():
-    for one in profile.PROFILES.values():
-        for labels in one.label_budgets:
-            epochs = one.epochs_for(labels)
-            assert epochs >= one.budget_epochs
-            assert epochs * labels >= one.budget_images - labels
+def test_a_profile_holds_what_all_lessons_share_and_no_size_of_one():
+    shared = {"name", "backbone", "encoder", "batch_size", "head_batch_size", "text_batch_size", "bootstrap_samples",
+              "workers"}  # fmt: skip
+    assert {field.name for field in dataclasses.fields(profile.Profile)} == shared
+    assert {name: one.workers for name, one in profile.PROFILES.items()} == {"tiny": 0, "laptop": 0, "full": 4}
+
+
+def test_the_models_can_be_replaced_and_the_rest_stays(no_profile_yet):
+    chosen = set_profile("full", backbone="efficientnet_lite0", encoder="minilm")
+    assert (chosen.backbone, chosen.encoder) == ("efficientnet_lite0", "minilm")
+    assert (
+        dataclasses.replace(chosen, backbone="resnet50", encoder=profile.PROFILES["full"].encoder)
+        == (profile.PROFILES["full"])
+    )
+    assert get_profile() is chosen
+
+
+def test_the_environment_replaces_the_models_and_a_call_overrules_it(no_profile_yet, monkeypatch):
+    monkeypatch.setenv("TRANSFER_PROFILE", "full")
+    monkeypatch.setenv("TRANSFER_BACKBONE", "efficientnet_lite0")
+    monkeypatch.setenv("TRANSFER_ENCODER", "minilm")
+    assert (get_profile().backbone, get_profile().encoder) == ("efficientnet_lite0", "minilm")
+    assert set_profile("full", encoder="roberta").encoder == "roberta"
+    assert get_profile().backbone == "efficientnet_lite0"
+
+
+def test_full_runs_without_a_network_on_the_bundled_weights(no_profile_yet):
+    set_profile("full", backbone="efficientnet_lite0", encoder="minilm")  # unit tests cannot reach the network
+    assert load_backbone().card.name == "efficientnet_lite0"
+    assert load_encoder().card.name == load_encoder("minilm").card.name
+
+
+def test_an_unknown_model_is_refused_when_it_is_loaded(no_profile_yet):
+    set_profile("full", backbone="no_such_network")
+    with pytest.raises(ValueError, match="no_such_network"):
+        load_backbone()
+
+
+# --------------------------------------------------------------------- sizes
+
+
+@pytest.mark.parametrize(("name", "column"), [("tiny", 0), ("laptop", 1), ("full", 2)])
+def test_sizes_are_the_column_of_the_profile(name, column):
+    set_profile(name)
+    size = sizes(epochs=(1, 2, 12), items=((64, 32, 48), None, None), seeds=((0,), (0, 1), (0, 1, 2)))
+    assert size.epochs == (1, 2, 12)[column]
+    assert size.items == ((64, 32, 48), None, None)[column]
+    assert size.seeds == tuple(range(column + 1))
+
+
+def test_a_size_that_is_not_declared_is_named_with_those_that_are():
+    size = sizes(epochs=(1, 2, 12), image_size=(64, 80, 224))
+    with pytest.raises(AttributeError, match="no size 'epoch'.*epochs, image_size.*tiny, laptop, full"):
+        size.epoch  # noqa: B018
+
+
+def test_sizes_cannot_be_changed_in_a_later_cell():
+    size = sizes(epochs=(1, 2, 12))
+    with pytest.raises(AttributeError, match="change the row 'epochs'"):
+        size.epochs = 50
+    with pytest.raises(AttributeError, match="change the row 'epochs'"):
+        del size.epochs
+    assert size.epochs == 1
+
+
+@pytest.mark.parametrize("row", [(1, 2), (1, 2, 3, 4), 7, "abc", [1, 2, 3]], ids=str)
+def test_a_row_without_three_entries_is_refused(row):
+    with pytest.raises(ValueError, match=r"'epochs'.*three entries.*tiny, laptop, full"):
+        sizes(epochs=row)
 
 
 # ------------------------------------------------------------------- seeding

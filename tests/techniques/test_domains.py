@@ -236,11 +236,14 @@ def feature_splits(shift):
     return FeatureSplits(*parts)
 
 
+SHORT = {"epochs": 1, "batch_size": 16}
+
+
 def test_own_statistics_undo_a_shift_that_breaks_the_source_only_model():
     source, target = feature_splits(0.0), feature_splits(8.0)
     labels = target.test.labels
-    blind = adapt_features(source, target, seed=0, lr=1e-2, progress="")
-    own = adapt_features(source, target, own_statistics=True, seed=0, lr=1e-2, progress="")
+    blind = adapt_features(source, target, **SHORT, seed=0, lr=1e-2, progress="")
+    own = adapt_features(source, target, **SHORT, own_statistics=True, seed=0, lr=1e-2, progress="")
     assert balanced_accuracy(blind.target_scores, labels) < 0.65
     assert balanced_accuracy(own.target_scores, labels) > 0.85
     assert own.target_features.shape == (300, 128)
@@ -252,7 +255,8 @@ def test_a_run_is_repeated_by_its_seed_and_never_sees_target_labels(step):
     source, target = feature_splits(0.0), feature_splits(1.0)
     parts = (target.train, target.validation, target.test)
     flipped = FeatureSplits(*(Features(p.values, 1 - p.labels, p.class_names) for p in parts))
-    scores = [adapt_features(source, t, step, seed=3, progress="").target_scores for t in (target, target, flipped)]
+    runs = [adapt_features(source, t, step, **SHORT, seed=3, progress="") for t in (target, target, flipped)]
+    scores = [run.target_scores for run in runs]
     assert torch.equal(scores[0], scores[1])
     assert torch.equal(scores[0], scores[2])
 

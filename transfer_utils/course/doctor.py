@@ -47,7 +47,7 @@ def examine() -> list[Finding]:
         _python(),
         *_packages(),
         Finding(OK, f"device: {describe_device()}"),
-        Finding(OK, f"profile: {profile.name} (backbone {profile.backbone}, images of {profile.image_size} px)"),
+        Finding(OK, f"profile: {profile.name} (backbone {profile.backbone}, encoder {profile.encoder})"),
         _memory(),
         _disk(),
         *(_source(source, profile.name) for source in sources().values()),

@@ -1,6 +1,6 @@
 """Data sets, all with one small interface: three splits, class names, a licence.
 
-cells = data.load("elpv")
+cells = data.load("elpv")                     # or data.load("elpv", items=(100, 50, None)): not so many
 cells.train, cells.validation, cells.test     # each a LabelledImages
 cells.class_names                             # ("functional", "defective")
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..runtime.profile import get_profile
 from . import characters, digits, elpv, hymenoptera, omniglot, sentiment, sst2
 from .characters import AlphabetSplits
 from .folder import image_folder
@@ -34,12 +33,14 @@ _LOADERS: dict[str, Callable[..., Splits]] = {
 }
 
 
-def load(name: str, **options: object) -> Splits:
-    """Load a data set by name, at most as many items a split as the profile allows.
+def load(name: str, items: tuple[int | None, int | None, int | None] | None = None, **options: object) -> Splits:
+    """Load a data set by name, all of it or at most so many items a split.
 
     Args:
         name: ``"characters"``, ``"digits"``, ``"elpv"``, ``"hymenoptera"``, ``"omniglot"``, ``"sentiment"`` or
             ``"sst2"``.
+        items: at most so many of (train, validation, test), drawn with seed 0; ``None`` for all of them.
+            For characters, fewer ``classes`` are the better limit.
         options: passed to the loader; see ``data.elpv.load`` and so on.
 
     Raises:
@@ -47,7 +48,7 @@ def load(name: str, **options: object) -> Splits:
         SourceMissing: it is not on this machine and cannot be fetched.
 
     Example:
-        >>> cells = load("elpv")                                # doctest: +SKIP
+        >>> cells = load("elpv", items=(100, None, None))       # doctest: +SKIP
         >>> image, label = cells.train[0]                       # doctest: +SKIP
     """
     if name not in _LOADERS:
@@ -55,10 +56,8 @@ def load(name: str, **options: object) -> Splits:
             f"There is no data set {name!r}; there are {', '.join(_LOADERS)}. "
             "For your own data use data.image_folder(path) or data.text_splits(texts, labels)."
         )
-    splits, profile = _LOADERS[name](**options), get_profile()
-    if isinstance(splits, ImageSplits):
-        return splits.limited(profile.train_images, profile.validation_images, profile.test_images)
-    return splits.limited(profile.train_texts, profile.validation_texts, profile.test_texts)
+    splits = _LOADERS[name](**options)
+    return splits.limited(*items) if items else splits
 
 
 __all__ = [

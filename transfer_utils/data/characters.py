@@ -21,7 +21,6 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageFont
 
-from ..runtime.profile import get_profile
 from ..runtime.seeding import generator
 from .images import ImageSplits, LabelledImages
 from .rendering import CANVAS, HARD, Distortion, distort, font_path, render
@@ -46,25 +45,21 @@ class AlphabetSplits(ImageSplits):
     In ``extra`` of a split, ``alphabet`` names the alphabet of each image.
     """
 
-    def limited(self, train: int | None, validation: int | None, test: int | None) -> AlphabetSplits:
-        """Return the same splits: the size is the number of classes and of images a class, which the loader sets."""
-        return self
 
-
-def load(distortion: Distortion = HARD, images_per_class: int = 20, seed: int = 0) -> AlphabetSplits:
+def load(
+    distortion: Distortion = HARD, images_per_class: int = 20, seed: int = 0, classes: int | None = None
+) -> AlphabetSplits:
     """Return images of characters, ``images_per_class`` of each, by alphabet in train, validation and test.
 
     Args:
         distortion: ``EASY`` leaves characters so much as they are that pixels suffice to tell them apart.
         seed: of the distortions.
-
-    The profile's ``character_classes`` limits the classes of each split.
+        classes: at most so many classes a split, from all its alphabets; ``None`` for all.
     """
-    limit = get_profile().character_classes
     parts = {}
     for split in ("train", "validation", "test"):
         chosen = [entry for entry in plain_characters() if entry[0] == split]
-        chosen = chosen[:: max(1, len(chosen) // limit)][:limit] if limit else chosen
+        chosen = chosen[:: max(1, len(chosen) // classes)][:classes] if classes else chosen
         plain = torch.stack([torch.tensor(pixels) for *_, pixels in chosen]).float() / 255
         images = distort(plain, images_per_class, distortion, generator(seed, "characters", split))
         labels = torch.arange(len(chosen)).repeat_interleave(images_per_class)

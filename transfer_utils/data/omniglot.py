@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from ..runtime.profile import get_profile
 from ..runtime.sources import downloaded_folder, sources
 from .characters import AlphabetSplits
 from .images import LabelledImages
@@ -25,10 +24,11 @@ from .rendering import SIZE
 VALIDATION_ALPHABETS = 5
 
 
-def load() -> AlphabetSplits:
+def load(classes: int | None = None) -> AlphabetSplits:
     """Load Omniglot, fetched on first use, its hashes checked.
 
-    The profile's ``character_classes`` limits the classes of each split.
+    Args:
+        classes: at most so many classes a split, the first ones; ``None`` for all.
 
     Raises:
         SourceMissing, WrongHash: see :func:`transfer_utils.sources.downloaded_folder`.
@@ -37,7 +37,7 @@ def load() -> AlphabetSplits:
     evaluation = _alphabets(downloaded_folder("omniglot_evaluation") / "images_evaluation")
     learned, chosen_on = background[:-VALIDATION_ALPHABETS], background[-VALIDATION_ALPHABETS:]
     source = sources()["omniglot_background"]
-    parts = (_read(alphabets) for alphabets in (learned, chosen_on, evaluation))
+    parts = (_read(alphabets, classes) for alphabets in (learned, chosen_on, evaluation))
     return AlphabetSplits("Omniglot", *parts, licence=source.licence, attribution=source.attribution)
 
 
@@ -45,10 +45,10 @@ def _alphabets(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir())
 
 
-def _read(alphabets: list[Path]) -> LabelledImages:
+def _read(alphabets: list[Path], classes: int | None) -> LabelledImages:
     """Return every drawing below ``alphabets/character``, one class a character."""
     characters = [path for alphabet in alphabets for path in sorted(alphabet.iterdir()) if path.is_dir()]
-    characters = characters[: get_profile().character_classes]
+    characters = characters[:classes]
     images, labels = [], []
     for label, folder in enumerate(characters):
         drawings = sorted(folder.glob("*.png"))

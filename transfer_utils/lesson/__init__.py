@@ -3,7 +3,7 @@
 from .claims import EVERY_PROFILE, ClaimFailed, claim, report_difference, report_runs
 from .exercises import check
 from .ledger import ledger_table, record
-from .opening import print_environment, start
+from .opening import print_environment, sizes, start
 from .quiz import quiz
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "print_environment",
     "quiz",
     "record",
+    "sizes",
     "start",
 ]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from ..runtime.profile import get_profile
 from ..runtime.seeding import set_seed
 from ..training.loop import fit
 from ..training.steps import Metrics
@@ -35,6 +34,8 @@ def adapt_features(
     target: FeatureSplits,
     step: Dann | Alignment | None = None,
     *,
+    epochs: int,
+    batch_size: int,
     own_statistics: bool = False,
     width: int = 128,
     batchnorm: bool = False,
@@ -48,11 +49,12 @@ def adapt_features(
 
     Args:
         step: ``None`` looks at the source alone, for as many steps as the others.
+        epochs: passes over the larger of the two domains.
+        batch_size: items of each domain a step.
         own_statistics: standardise the target by the mean and deviation of its own (unlabelled) training split
             instead of the source's: the idea of AdaBN, for stored features.
         width: of the one hidden layer, whose outputs are aligned; ``batchnorm`` puts a BatchNorm into it.
     """
-    profile = get_profile()
     reference = target.train if own_statistics else source.train
     source_parts = [part.standardised(source.train) for part in (source.train, source.test)]
     target_parts = [part.standardised(reference) for part in (target.train, target.test)]
@@ -62,8 +64,8 @@ def adapt_features(
     head = nn.Linear(width, len(source.train.class_names))
     model = DomainModel(body, head, domain_classifier(width) if isinstance(step, Dann) else None)
     pairs = DomainPairs(source_parts[0].dataset(), target_parts[0].dataset())
-    result = fit(model, pairs, epochs=profile.domain_epochs, step=step or Alignment(_no_distance), lr=lr,
-                 batch_size=profile.domain_batch_size, seed=seed, progress=progress)  # fmt: skip
+    result = fit(model, pairs, epochs=epochs, step=step or Alignment(_no_distance), lr=lr,
+                 batch_size=batch_size, seed=seed, progress=progress)  # fmt: skip
     with torch.no_grad():
         made = [model.body(part.values) for part in (target_parts[1], source_parts[1])]
         return AdaptedRun(model, result.history, result.seconds, *(model.head(f) for f in made), *made)

@@ -60,18 +60,24 @@ def head_on_raw_features(head: nn.Linear, reference: Features) -> nn.Linear:
 
 
 def train_head(
-    features: FeatureSplits, make_head: Callable[[int, int], nn.Module], *, lr: float = 1e-3, seed: int = 0
+    features: FeatureSplits,
+    make_head: Callable[[int, int], nn.Module],
+    *,
+    epochs: int,
+    lr: float = 1e-3,
+    batch_size: int | None = None,
+    seed: int = 0,
 ) -> tuple[nn.Module, FitResult]:
-    """Train a new head on stored features, for the profile's ``head_epochs``, best epoch by validation.
+    """Train a new head on stored features and return it with its training; the best epoch by validation is kept.
 
     Args:
-        make_head: ``(in_features, num_classes) -> module``, e.g. :func:`transfer_utils.heads.mlp_head`.
+        make_head: ``(in_features, num_classes) -> module``, e.g. :func:`transfer_utils.mlp_head`.
+        batch_size: ``None`` for the profile's ``head_batch_size``.
     """
-    profile = get_profile()
     set_seed(seed)
     head = make_head(features.train.values.shape[1], len(features.train.class_names))
     result = fit(
-        head, features.train.dataset(), features.validation.dataset(), epochs=profile.head_epochs, lr=lr,
-        batch_size=profile.head_batch_size, seed=seed, progress="training a head",
+        head, features.train.dataset(), features.validation.dataset(), epochs=epochs, lr=lr,
+        batch_size=batch_size or get_profile().head_batch_size, seed=seed, progress="training a head",
     )  # fmt: skip
     return head, result
