@@ -166,7 +166,7 @@ def test_every_item_goes_with_what_the_teacher_says_of_it(kind):
         assert torch.equal(inputs[1], data[2][0])
     else:
         assert torch.equal(inputs["input_ids"], data.collect(chosen)[0]["input_ids"])
-        assert taught.lengths == data.lengths
+        assert taught.item_lengths() == data.item_lengths()
     assert len(taught) == 12
 
 

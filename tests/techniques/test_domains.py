@@ -3,16 +3,19 @@
 import copy
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import tiny_encoder, tiny_texts
 from torch import nn
 from torch.utils.data import TensorDataset
 
 from transfer_utils import evaluate, fit
 from transfer_utils.evaluation.intervals import paired_balanced_difference
 from transfer_utils.evaluation.metrics import balanced_accuracy
+from transfer_utils.models.encoders import mean_pooling
 from transfer_utils.techniques.adabn import adapt_batchnorm
 from transfer_utils.techniques.adapted_features import adapt_features
 from transfer_utils.techniques.dann import Dann, GradientReversal, reversal_strength, reverse_gradient
@@ -217,7 +220,7 @@ def test_target_labels_are_not_in_a_batch():
     source, target = domains()
     (inputs, labels), target_inputs = DomainPairs(source, target).collect([0, 1])
     assert torch.equal(labels, source.tensors[1][:2])
-    assert torch.equal(target_inputs, target.tensors[0][:2])
+    assert torch.equal(target_inputs, target.tensors[0][DomainPairs(source, target).target_order[:2]])
     assert DomainPairs(source, target)[0][1].shape == (6,)
 
 
@@ -351,3 +354,47 @@ def test_labels_the_head_does_not_know_are_refused():
     source = TensorDataset(cloud(8, dtype=torch.float32), torch.full((8,), 7))
     with pytest.raises(ValueError, match="Labels run from 7 to 7"):
         Alignment(mmd)(network(), DomainPairs(source, source).collect(range(8)), STATE)
+
+
+# ------------------------------------------------------- the order of the target, and texts
+
+
+@pytest.mark.parametrize("sizes", [(400, 400), (400, 200), (200, 400)])
+def test_labels_of_source_and_target_in_a_batch_are_unrelated_even_where_both_are_sorted_by_class(sizes):
+    def sorted_by_class(count):
+        return TensorDataset(torch.zeros(count, 1), torch.arange(count) * 2 // count)
+
+    source, target = map(sorted_by_class, sizes)
+    target = TensorDataset(target.tensors[1][:, None].float(), target.tensors[1])  # the input gives its label away
+    pairs = DomainPairs(source, target)
+    agree = [int(label) == int(target_input) for (_, label), target_input in (pairs[i] for i in range(len(pairs)))]
+    assert 0.4 < np.mean(agree) < 0.6
+    if sizes[1] == len(pairs):
+        assert sorted(pairs.target_order) == list(range(len(pairs))), "every item of the larger domain once"
+
+
+def test_two_domains_of_texts_are_aligned_like_any_other():
+    source, target = (tiny_texts(12, seed=seed) for seed in (0, 1))
+    encoder = tiny_encoder()
+    transform = encoder.card.preprocess(24)
+    source, target = source.with_transform(transform), target.with_transform(transform)
+    body = SentenceBody(encoder)
+    model = DomainModel(body, nn.Linear(16, 2), domain_classifier(16))
+    for step in (Dann(), Alignment(coral), Dann(joint=False)):
+        result = fit(model, DomainPairs(source, target), source, epochs=1, batch_size=6, step=step, progress="")
+        assert result.steps == 2
+    (inputs, _), others = DomainPairs(source, target).collect([0, 1, 2, 3])
+    joint, separate = both_features(body, inputs, others), both_features(body, inputs, others, joint=False)
+    for together, alone in zip(joint, separate, strict=True):
+        torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)  # padding adds nothing
+
+
+class SentenceBody(nn.Module):
+    """An encoder without its head: tokens -> the mean over their vectors."""
+
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder = encoder.encoder
+
+    def forward(self, tokens):
+        return mean_pooling(self.encoder(**tokens).last_hidden_state, tokens["attention_mask"])

@@ -9,8 +9,7 @@ import torch
 from runs import EPOCHS, STEPS_AN_EPOCH, finish, outcome, run, start
 from tiny import TinyNet, changed, weights_of
 
-from transfer_utils import layerwise_lr
-from transfer_utils.training import loop
+from transfer_utils import evaluate, layerwise_lr
 
 LAST = EPOCHS * STEPS_AN_EPOCH - 1
 
@@ -149,16 +148,15 @@ def test_a_second_ctrl_c_interrupts_at_once(monkeypatch, file):
 
 
 def test_ctrl_c_during_the_last_validation_is_not_swallowed(file, uninterrupted, monkeypatch):
-    real, model = loop.evaluate, TinyNet(dropout=0.3)
+    model = TinyNet(dropout=0.3)
 
-    def evaluate(*arguments, **options):
+    def score(*arguments, **options):
         if torch.load(file, weights_only=True)["steps"] == LAST + 1:
             signal.raise_signal(signal.SIGINT)
-        return real(*arguments, **options)
+        return evaluate(*arguments, **options)
 
-    monkeypatch.setattr(loop, "evaluate", evaluate)
     with pytest.raises(KeyboardInterrupt, match="just finished"):
-        run(file, model)
+        run(file, model, score=score)
     assert torch.load(file, weights_only=True)["finished"]
     assert not changed(uninterrupted[0], weights_of(model))
 

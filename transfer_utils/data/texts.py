@@ -48,12 +48,15 @@ class LabelledTexts(Labelled):
         texts = [self.texts[i] for i in indices]
         return (self.transform(texts) if self.transform else texts), self.labels[list(indices)]
 
-    @cached_property
-    def lengths(self) -> list[int]:
-        """How long each text is for the model, in tokens; in characters without a transform.
+    def item_lengths(self) -> list[int]:
+        """Return how long each text is for the model, in tokens; in characters without a transform.
 
-        Batches of similar length waste little on padding: see :class:`transfer_utils.batches.TrainingBatches`.
+        Batches of similar length waste little on padding: see ``training/batches.py``.
         """
+        return self._lengths
+
+    @cached_property
+    def _lengths(self) -> list[int]:
         count = getattr(self.transform, "lengths", None)
         return count(list(self.texts)) if count else [len(text) for text in self.texts]
 

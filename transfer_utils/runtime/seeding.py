@@ -8,9 +8,11 @@ the same whatever ran before it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -32,6 +34,25 @@ def set_seed(seed: int) -> None:
 @functools.cache
 def _has_cuda() -> bool:
     return torch.cuda.is_available()
+
+
+@contextlib.contextmanager
+def kept_random_state() -> Iterator[None]:
+    """Let a block of code draw and seed as it likes; afterwards all generators stand where they stood before."""
+    devices = range(torch.cuda.device_count()) if _has_cuda() else []
+    python, numpy, on_cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    on_gpus = [torch.cuda.get_rng_state(device) for device in devices]
+    on_mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(on_cpu)
+        for device, state in zip(devices, on_gpus, strict=True):
+            torch.cuda.set_rng_state(state, device)
+        if on_mps is not None:
+            torch.mps.set_rng_state(on_mps)
 
 
 def named_seed(*name: object) -> int:

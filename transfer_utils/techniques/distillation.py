@@ -16,7 +16,9 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from ..data import Labelled
-from ..data.batching import collect
+from ..data.batching import Batched, collect, item_lengths
+from ..data.fingerprints import fingerprint
+from ..models.weights import weights_digest
 from ..training.steps import Metrics, TrainState
 from .features import stored_outputs
 
@@ -82,7 +84,7 @@ class Distillation:
         return loss, {"agreement": float((student.argmax(1) == teacher.argmax(1)).float().mean())}
 
 
-class Taught(Dataset):
+class Taught(Dataset, Batched):
     """A data set with what a teacher says of each item: ``(input, (label, teacher's logits))``.
 
     Args:
@@ -98,8 +100,6 @@ class Taught(Dataset):
         if len(data) != len(teacher):
             raise ValueError(f"The teacher scored {len(teacher)} items, the data has {len(data)}.")
         self.data, self.teacher = data, teacher
-        if hasattr(data, "lengths"):
-            self.lengths = data.lengths
 
     def __len__(self) -> int:
         return len(self.data)
@@ -110,8 +110,16 @@ class Taught(Dataset):
 
     def collect(self, indices: Sequence[int]) -> tuple[Any, tuple[torch.Tensor, torch.Tensor]]:
         """Return one batch, as the data set below makes it."""
-        inputs, labels = collect(self.data, list(indices))
+        inputs, labels = collect(self.data, indices)
         return inputs, (labels, self.teacher[list(indices)])
+
+    def item_lengths(self) -> Sequence[int] | None:
+        """Return the lengths of the items below."""
+        return item_lengths(self.data)
+
+    def fingerprint(self) -> str:
+        """Return a text that changes with an item or with what the teacher says of it."""
+        return f"{fingerprint(self.data)} {weights_digest([('teacher', self.teacher)])}"
 
 
 def teacher_outputs(teacher: nn.Module, data: Labelled, *, progress: str = "asking the teacher") -> torch.Tensor:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
-from ..data.batching import collect
+from ..data.batching import Batched, collect
 from ..runtime.seeding import generator
 from ..training.steps import Metrics, TrainState
 
@@ -106,7 +106,7 @@ def whole_numbers(labels: Any) -> torch.Tensor:
     return given.long().cpu()
 
 
-class Episodes(Dataset):
+class Episodes(Dataset, Batched):
     """``count`` episodes to train on; a batch is ``(support, support_labels, queries, query_labels)``.
 
     Give ``fit`` a batch size of 1: one step, one episode.

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ..data.batching import collect
+from ..data.batching import collect, item_lengths, ordered_loader
 from ..runtime.seeding import generator, named_seed, set_seed
 
 POOL = 8  # batches sorted by length together: more saves more padding, and mixes less
@@ -67,7 +67,7 @@ def similar_lengths(order: list[int], lengths: Sequence[int], bounds: list[tuple
 class TrainingBatches(Dataset):
     """The batches of one epoch; item ``i`` is ``(batch i of this process, its share of the whole batch)``.
 
-    Where the data set has ``lengths``, one number an item, batches are made of items of similar length.
+    Where items have lengths, batches are made of items of similar length.
 
     Args:
         dataset: items to draw from.
@@ -80,8 +80,8 @@ class TrainingBatches(Dataset):
         self.dataset, self.seed, self.epoch, self.rank, self.processes = dataset, seed, epoch, rank, processes
         self.order = torch.randperm(len(dataset), generator=generator(seed, "order", epoch)).tolist()
         self.bounds = batch_bounds(len(dataset), batch_size)
-        if hasattr(dataset, "lengths"):
-            self.order = similar_lengths(self.order, dataset.lengths, self.bounds, pool=POOL)
+        if (lengths := item_lengths(dataset)) is not None:
+            self.order = similar_lengths(self.order, lengths, self.bounds, pool=POOL)
 
     def __len__(self) -> int:
         return len(self.bounds)
@@ -94,6 +94,11 @@ class TrainingBatches(Dataset):
         # A process left without an item still takes part in the step, with an item that counts for nothing.
         return collect(self.dataset, mine or whole[:1]), len(mine) / len(whole)
 
-    def loader(self, first: int = 0, workers: int = 0) -> DataLoader:
-        """Return the batches from number ``first`` on, prepared by ``workers`` extra processes."""
-        return DataLoader(self, batch_size=None, sampler=range(first, len(self)), num_workers=workers)
+    def size(self, number: int) -> int:
+        """Return how many items batch ``number`` has, over all processes together."""
+        start, end = self.bounds[number]
+        return end - start
+
+    def loader(self, first: int = 0, workers: int = 0, device: torch.device | None = None) -> DataLoader:
+        """Return the batches from number ``first`` on, prepared by ``workers`` extra processes for ``device``."""
+        return ordered_loader(self, range(first, len(self)), workers, device)

@@ -4,16 +4,65 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from ..runtime.files import write_atomically
+from ..models.weights import weights_digest
+from ..runtime.files import writable, write_atomically
+from .state import RunState
 
 
 class CheckpointMismatch(ValueError):
     """A checkpoint belongs to another model or another run."""
+
+
+class Checkpoint:
+    """Where ``fit`` saves its run now and then, and goes on from. Without a path nothing is saved.
+
+    Args:
+        path: the file; its folder is made, and tried, before any work is done.
+        every: seconds between two savings.
+        identity: of :func:`run_identity`.
+
+    Raises:
+        PermissionError: the folder cannot be written.
+    """
+
+    def __init__(self, path: str | Path | None, every: float, identity: dict[str, str]):
+        self.path = Path(path) if path else None
+        self.every, self.identity, self.saved_at = every, identity, time.perf_counter()
+        if self.path:
+            writable(self.path.parent)
+
+    def is_due(self) -> bool:
+        """Return whether the last saving is so long ago."""
+        return time.perf_counter() - self.saved_at > self.every
+
+    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict, finished: bool) -> None:
+        """Save the run, ``state`` from ``RunState.as_dict``; the file always holds a whole checkpoint, old or new."""
+        if self.path:
+            content = {"identity": self.identity, "finished": finished, "model": model.state_dict()}
+            content |= {"optimizer": None if finished else optimizer.state_dict(), **state}
+            write_atomically(self.path, lambda part: torch.save(content, part))
+        self.saved_at = time.perf_counter()
+
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer, state: RunState) -> bool:
+        """Go back to where the file stands, if there is one; return whether the run was already over.
+
+        Raises:
+            CheckpointMismatch: it is of another model or another run, or no checkpoint.
+        """
+        saved = load_checkpoint(self.path, self.identity) if self.path else None
+        if saved is None:
+            return False
+        model.load_state_dict(saved["model"])
+        if not saved["finished"]:
+            optimizer.load_state_dict(saved["optimizer"])
+        state.restore(saved)
+        return saved["finished"]
 
 
 def run_identity(model: nn.Module, optimizer: torch.optim.Optimizer, **settings: object) -> dict[str, str]:
@@ -25,23 +74,11 @@ def run_identity(model: nn.Module, optimizer: torch.optim.Optimizer, **settings:
     ]
     return {
         "model": hashlib.sha256(repr(shapes).encode()).hexdigest(),
-        "starting weights": _digest(model.state_dict()),
+        "starting weights": weights_digest(model.state_dict().items()),
         "optimizer": f"{type(optimizer).__name__} {groups}",
         # Without the addresses of functions, which differ in every process.
         **{name.replace("_", " "): re.sub(" at 0x[0-9a-f]+", "", repr(value)) for name, value in settings.items()},
     }
-
-
-def _digest(weights: dict[str, torch.Tensor]) -> str:
-    digest = hashlib.sha256()
-    for tensor in weights.values():
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
-def save_checkpoint(path: Path, content: dict) -> None:
-    """Write ``content`` so that ``path`` always holds a whole checkpoint, the old one or the new one."""
-    write_atomically(path, lambda part: torch.save(content, part))
 
 
 def load_checkpoint(path: Path, identity: dict[str, str]) -> dict | None:
@@ -50,7 +87,6 @@ def load_checkpoint(path: Path, identity: dict[str, str]) -> dict | None:
     Raises:
         CheckpointMismatch: it is of another model, another run, or not a checkpoint.
     """
-    path = Path(path)
     if not path.exists():
         return None
     advice = f"Delete {path} to start anew, or give fit another checkpoint path."
@@ -72,4 +108,4 @@ def load_checkpoint(path: Path, identity: dict[str, str]) -> dict | None:
 
 def _reached(content: dict) -> set[str]:
     """Return the digests of the weights that the run of a checkpoint has left in its model."""
-    return {_digest(content[name]) for name in ("model", "best") if content[name]}
+    return {weights_digest(content[name].items()) for name in ("model", "best_weights") if content[name]}

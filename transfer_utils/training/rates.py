@@ -2,16 +2,26 @@
 
 A schedule is a function of the progress, from 0 at the start to 1 at the end, and gives a factor; each parameter
 group multiplies its own rate by it, so the ratio between head and stem stays. Nothing is remembered between steps,
-so a run that resumes has the rate it would have had."""
+so a run that resumes has the rate it would have had.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from ..models.layer_groups import layer_groups
+
+Schedule = Callable[[float], float]
+
+
+def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Give every parameter group its own rate (``initial_lr``) times ``factor``, the value of a schedule."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * factor
 
 
 def constant(progress: float) -> float:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..evaluation.metrics import check_labels
+from ..evaluation.predict import call
 
 Metrics = dict[str, float]
 
@@ -46,10 +47,10 @@ def classification_step(model: nn.Module, batch: Any, state: TrainState) -> tupl
     """Cross-entropy of ``batch = (inputs, labels)``: the step of all ordinary training.
 
     Raises:
-        ValueError: a label the model has no output for.
+        ValueError: labels that are no class numbers of the model, or features of another width than it takes.
     """
     inputs, labels = batch
-    outputs = model(inputs)
+    outputs = call(model, inputs)
     outputs, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
     check_labels(labels, outputs.shape[1])
     loss = F.cross_entropy(outputs, labels)
