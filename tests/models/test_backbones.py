@@ -3,6 +3,7 @@
 import copy
 import functools
 import hashlib
+import time
 import weakref
 
 import numpy as np
@@ -10,14 +11,25 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
+from tiny import TinyNet, tiny_images
 from torch import nn
 from torchvision.transforms import v2
 
-from transfer_utils import freeze, layer_groups, linear_head, load_backbone, mlp_head, replace_head
+from transfer_utils import (
+    add_lora,
+    extract_features,
+    freeze,
+    layer_groups,
+    linear_head,
+    load_backbone,
+    mlp_head,
+    replace_head,
+)
 from transfer_utils.models.backbones import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from transfer_utils.models.heads import get_head, head_width
 from transfer_utils.runtime import sources
 from transfer_utils.runtime.files import WrongHash
+from transfer_utils.runtime.seeding import set_seed
 
 pytestmark = pytest.mark.filterwarnings("ignore:The default weight initialization of inception_v3")
 
@@ -37,6 +49,8 @@ FAMILIES = [  # name, head, features, auxiliary head
     ("inception_v3", "fc", 2048, "AuxLogits.fc"),
     ("timm/resnet18", "fc", 512, ""),
     ("timm/vit_tiny_patch16_224", "head", 192, ""),
+    ("timm/deit_tiny_distilled_patch16_224", "head", 192, "head_dist"),
+    ("timm/resnetv2_50", "head.fc", 2048, ""),
 ]
 BY_NAME = pytest.mark.parametrize(("name", "head", "width", "auxiliary"), FAMILIES, ids=[f[0] for f in FAMILIES])
 
@@ -150,7 +164,8 @@ def test_each_parameter_is_in_one_group_from_stem_to_head(name, head, width, aux
     assert len(groups) >= 5
     assert (groups[0].name, groups[-1].name) == ("stem", "head")
     assert next(iter(model.named_parameters()))[0] in groups[0].parameters
-    assert set(groups[-1].parameters) == {f"{head}.weight", f"{head}.bias"}
+    heads = [head, auxiliary] if auxiliary else [head]
+    assert set(groups[-1].parameters) == {f"{name}.{kind}" for name in heads for kind in ("weight", "bias")}
     assert get_head(model) in groups[-1].modules
 
 
@@ -171,7 +186,8 @@ def test_a_new_head_takes_the_place_of_the_old_one(name, head, width, auxiliary)
     assert replace_head(model, 3) is model
     assert (get_head(model).in_features, get_head(model).out_features) == (width, 3)
     if auxiliary:
-        assert (model.AuxLogits.fc.in_features, model.AuxLogits.fc.out_features) == (768, 3)
+        second = model.get_submodule(auxiliary)
+        assert (second.in_features, second.out_features) == (768 if name == "inception_v3" else width, 3)
     assert len(layer_groups(model)) == len(layer_groups(without_memory(name)))
 
 
@@ -187,6 +203,60 @@ def test_a_new_head_depends_on_its_seed_alone():
     torch.rand(10)
     assert torch.equal(replace_head(model, 2, seed=1).fc.weight, first)
     assert not torch.equal(replace_head(model, 2, seed=2).fc.weight, first)
+
+
+def test_a_distilled_network_averages_two_heads_and_both_are_new():
+    model = replace_head(load_backbone("timm/deit_tiny_distilled_patch16_224", pretrained=False), 3)
+    images = torch.randn(2, 3, 224, 224)
+    tokens = model.forward_features(images)
+    both = (model.head(tokens[:, 0]) + model.head_dist(tokens[:, 1])) / 2
+    torch.testing.assert_close(model(images), both)
+    linear = linear_head(192, 2)
+    given = replace_head(model, 2, lambda *_: linear)  # a head from elsewhere reads both tokens
+    torch.testing.assert_close(given(images), linear(model.forward_head(tokens, pre_logits=True)))
+    add_lora(model, 2, ["qkv"])  # freezes all but LoRA and the heads
+    assert all(p.requires_grad for part in (model.head, model.head_dist) for p in part.parameters())
+
+
+def test_a_convolution_as_head_becomes_the_linear_layer_that_it_is():
+    import timm
+
+    model = load_backbone("timm/resnetv2_50", pretrained=False, seed=3)
+    set_seed(3)
+    theirs = timm.create_model("resnetv2_50").eval()
+    images = tiny_images(2).with_transform(model.card.preprocess(64))
+    batch = torch.stack([image for image, _ in images])
+    with torch.no_grad():
+        torch.testing.assert_close(model(batch), theirs(batch), atol=1e-5, rtol=1e-5)
+        pooled = theirs.forward_head(theirs.forward_features(batch), pre_logits=True)
+    features = extract_features(model, images, progress=False).values
+    torch.testing.assert_close(features, pooled, atol=1e-5, rtol=1e-5)
+    assert replace_head(model, 5, mlp_head)(batch).shape == (2, 5)
+
+
+def test_the_features_of_a_distilled_network_are_what_goes_into_its_head():
+    model = load_backbone("timm/deit_tiny_distilled_patch16_224", pretrained=False)
+    images = tiny_images(3).with_transform(model.card.preprocess())
+    features = extract_features(model, images, progress=False).values
+    assert features.shape == (3, 192)
+    assert features.std() > 0
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_new_head_has_the_mode_and_the_type_of_the_old_one(training, dtype):
+    model = replace_head(TinyNet().to(dtype).train(training), 3, mlp_head)
+    assert {module.training for module in model.fc.modules()} == {training}
+    assert {parameter.dtype for parameter in model.fc.parameters()} == {dtype}
+    images = torch.randn(2, 3, 16, 16, dtype=dtype)
+    assert torch.equal(model(images), model(images)) == (not training)  # dropout sleeps in eval()
+
+
+def test_an_mlp_head_bends():
+    head = mlp_head(4, 2, hidden=16, dropout=0.0)
+    x = torch.randn(2, 4)
+    middle = head(x.mean(0, keepdim=True))
+    assert not torch.allclose(middle, head(x).mean(0, keepdim=True), atol=1e-4)  # as any linear map would
 
 
 def test_a_head_of_one_class_is_refused():
@@ -213,10 +283,12 @@ def test_unknown_names_of_timm_are_refused():
         load_backbone("timm/nonsense", pretrained=False)
 
 
-def test_without_a_network_the_bundled_backbone_is_offered(monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", ["resnet18", "timm/resnet18"])
+def test_without_a_network_the_bundled_backbone_is_offered_at_once(monkeypatch, tmp_path, name):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(sources.SourceMissing, match="resnet18 are not on this machine.*efficientnet_lite0"):
-        load_backbone("resnet18")
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"waits {seconds} s to try again"))
+    with pytest.raises(sources.SourceMissing, match=f"{name} are not on this machine.*efficientnet_lite0"):
+        load_backbone(name)
 
 
 def test_without_a_name_the_profile_chooses():

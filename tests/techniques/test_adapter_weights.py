@@ -4,14 +4,25 @@ import copy
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tiny import TinyNet, changed, tiny_encoder, tiny_tokens, weights_of
+from torch import nn
 
-from transfer_utils import add_adapters, add_lora, load_encoder, load_task, replace_head, save_task, switch_task
+from transfer_utils import (
+    add_adapters,
+    add_lora,
+    load_encoder,
+    load_task,
+    mlp_head,
+    replace_head,
+    save_task,
+    switch_task,
+)
 from transfer_utils.runtime.files import checkout
 from transfer_utils.techniques.adapter_weights import TaskMismatch, body_hash, task_weights
 from transfer_utils.techniques.lora import lora_layers
@@ -81,7 +92,7 @@ def test_a_fresh_process_predicts_the_same_to_the_last_bit_from_files_under_two_
 
 
 @pytest.mark.parametrize("method", INSERT)
-def test_the_file_is_safetensors_and_holds_the_small_weights_only(path, method):
+def test_the_file_is_safetensors_and_holds_the_adapter_parameters_and_the_head_only(path, method):
     model = trained(INSERT[method](tiny_encoder()))
     save_task(model, path)
     with safe_open(path, framework="pt") as file:
@@ -100,6 +111,24 @@ def test_a_task_of_a_network_for_images_comes_back_too(path):
     save_task(model, path)
     images = torch.randn(2, 3, 16, 16)
     assert torch.equal(load_task(TinyNet(classes=2), path).eval()(images), model(images))
+
+
+def test_a_task_with_an_mlp_head_comes_back_on_a_fresh_body(path):
+    model = trained(add_lora(replace_head(tiny_encoder(), 3, partial(mlp_head, hidden=5, dropout=0.25)), 3))
+    save_task(model, path)
+    loaded = load_task(tiny_encoder(), path)
+    assert torch.equal(loaded.eval()(TOKENS), model(TOKENS))
+    assert repr(loaded.head) == repr(model.head)
+
+
+@pytest.mark.parametrize(
+    "head", [nn.Linear(16, 2, bias=False), nn.Sequential(nn.LayerNorm(16), nn.Linear(16, 2))], ids=["no bias", "norm"]
+)
+def test_a_head_that_the_file_could_not_describe_is_refused_when_it_is_saved(path, head):
+    model = add_lora(replace_head(tiny_encoder(), 2, lambda *_: head), 3)
+    with pytest.raises(ValueError, match="linear_head or mlp_head"):
+        save_task(model, path)
+    assert not path.exists()
 
 
 def test_a_task_may_be_loaded_over_another_one(path):
@@ -207,7 +236,8 @@ def test_a_damaged_file_is_refused(path, share):
     refused(tiny_encoder(), path, TaskMismatch, "films.safetensors is no task file of this course, or is damaged")
 
 
-NOTES = {"body": "0", "settings": json.dumps({"method": "lora", "rank": 3})}
+SETTINGS = {"method": "lora", "rank": 3, "head": {"num_classes": 2}}
+NOTES = {"body": "0", "settings": json.dumps(SETTINGS)}
 
 
 @pytest.mark.parametrize(
@@ -215,6 +245,7 @@ NOTES = {"body": "0", "settings": json.dumps({"method": "lora", "rank": 3})}
     [
         None, {}, {"settings": NOTES["settings"]}, {"settings": "{"} | {"body": "0"},
         NOTES | {"settings": '{"method": "eval"}'}, NOTES | {"settings": "[]"},
+        NOTES | {"settings": json.dumps(SETTINGS | {"head": 2})},
     ],
 )  # fmt: skip
 def test_a_safetensors_file_that_is_no_task_is_refused(path, notes):
@@ -222,10 +253,18 @@ def test_a_safetensors_file_that_is_no_task_is_refused(path, notes):
     refused(tiny_encoder(), path, TaskMismatch, "is no task file of this course")
 
 
-def test_a_file_that_asks_for_settings_that_do_not_exist_is_refused(path):
-    settings = NOTES | {"settings": json.dumps({"method": "lora", "rank": 3, "command": "rm"})}
-    save_file({"weight": torch.zeros(2)}, path, metadata=settings)
-    refused(tiny_encoder(), path, TaskMismatch, "does not fit this tiny bert: .*command")
+@pytest.mark.parametrize(
+    ("more", "match"),
+    [
+        ({"command": "rm"}, "command"),
+        ({"head": {"num_classes": 2, "command": "rm"}}, "command"),
+        ({"head": {}}, "num_classes"),
+        ({"head": {"num_classes": 2, "hidden": 10**15}}, "memory|storage"),
+    ],
+)
+def test_a_file_that_asks_for_settings_that_do_not_exist_is_refused(path, more, match):
+    save_file({"weight": torch.zeros(2)}, path, metadata=NOTES | {"settings": json.dumps(SETTINGS | more)})
+    refused(tiny_encoder(), path, TaskMismatch, f"does not fit this tiny bert: .*({match})")
 
 
 def test_a_pickle_is_refused(path):
@@ -237,8 +276,8 @@ def test_a_missing_file_is_named(path):
     refused(tiny_encoder(), path, FileNotFoundError, "There is no task file .*films.safetensors")
 
 
-def test_a_model_without_small_modules_has_no_task(path):
-    with pytest.raises(ValueError, match="has no small modules. Put some in with add_lora"):
+def test_a_model_without_adapter_parameters_has_no_task(path):
+    with pytest.raises(ValueError, match="has no adapter parameters. Use add_lora"):
         save_task(tiny_encoder(), path)
     assert not path.exists()
 

@@ -81,22 +81,27 @@ def training_memory_mb(model: torch.nn.Module, inputs: torch.Tensor) -> dict[str
     """Return what one training step on ``inputs`` must keep in memory, in MB, by kind.
 
     ``weights`` of all layers; ``gradients`` and ``optimizer`` (two moments of Adam) of the trainable
-    parameters; ``activations`` that the backward pass will need, counted as autograd saves them.
-    A frozen layer below the first trainable one saves none.
+    parameters; ``activations`` that the backward pass will need, counted as autograd saves them,
+    tensors that share their memory once. A frozen layer below the first trainable one saves none.
+    The model stays as it is, BatchNorm statistics included.
     """
-    parameters = list(model.parameters())
-    known = {parameter.data_ptr() for parameter in parameters}
+    parameters, buffers = list(model.parameters()), list(model.buffers())
+    buffers_before = [buffer.clone() for buffer in buffers]
+    held = {tensor.untyped_storage().data_ptr() for tensor in (*parameters, *buffers)}
     saved: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.data_ptr() not in known:
-            saved[tensor.data_ptr()] = tensor.untyped_storage().nbytes()
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in held:
+            saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         kept = model(inputs)  # the graph must live until everything is counted
     trainable = sum(p.numel() * p.element_size() for p in parameters if p.requires_grad)
     del kept
+    for buffer, before in zip(buffers, buffers_before, strict=True):
+        buffer.copy_(before)
     return {
         "weights": sum(p.numel() * p.element_size() for p in parameters) / 1e6,
         "gradients": trainable / 1e6,

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ..models.heads import card_of, get_head, set_submodule
+from ..models.heads import card_of, head_names, set_submodule
 from ..runtime.seeding import set_seed
 
 
@@ -19,8 +19,8 @@ def distance_moved(model: nn.Module, start: nn.Module, names: Iterable[str] | No
     ``|theta - theta_0| / |theta_0|`` over all ``names`` together, Euclidean. Without ``names``: the whole body.
     """
     now, before = dict(model.named_parameters()), dict(start.named_parameters())
-    head = card_of(start).head + "."
-    chosen = [name for name in before if not name.startswith(head)] if names is None else list(names)
+    heads = tuple(f"{name}." for name in head_names(start))
+    chosen = [name for name in before if not name.startswith(heads)] if names is None else list(names)
     difference = torch.cat([(now[n].detach().cpu() - before[n].detach().cpu()).flatten() for n in chosen])
     return float(difference.norm() / torch.cat([before[n].detach().cpu().flatten() for n in chosen]).norm())
 
@@ -54,7 +54,8 @@ def old_answers(body: nn.Module, original: nn.Module, inputs: torch.Tensor, old_
             trained weights differ.
     """
     probe = copy.deepcopy(body).cpu().eval()
-    set_submodule(probe, card_of(original).head, copy.deepcopy(get_head(original)).cpu())
+    for name in head_names(original):
+        set_submodule(probe, name, copy.deepcopy(original.get_submodule(name)))
     if old_statistics:
         for buffer, old in zip(probe.buffers(), original.buffers(), strict=True):
             buffer.copy_(old)

@@ -10,6 +10,7 @@ what a tutorial usually hard-codes for one architecture.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from torch import nn
 from ..runtime.profile import get_profile
 from ..runtime.seeding import set_seed
 from ..runtime.sources import explained_download, package_files
+from .hub import hub_download
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class BackboneCard:
         name: as given to :func:`load_backbone`.
         weights: which weights these are; ``"random"`` for none.
         head: dotted name of the last layer, for ``model.get_submodule``.
-        auxiliary_head: the same for a second head used in training only (Inception), or ``""``.
+        auxiliary_head: the same for a second head, or ``""``. Inception trains with it, a distilled DeiT
+            averages the scores of both.
         mean, std, image_size: of the pretraining.
     """
 
@@ -93,14 +96,14 @@ def load_backbone(name: str | None = None, *, pretrained: bool = True, seed: int
 
     Returns:
         The network, on the CPU, in ``eval()`` mode, its parameters trainable, its
-        head the one of the pretraining (1,000 ImageNet classes).
+        head the one of the pretraining (1,000 ImageNet classes, as a rule).
 
     Raises:
         ValueError: no model has this name.
         SourceMissing: the weights are not here and cannot be downloaded.
         WrongHash: the weights are not the expected file.
     """
-    gc.collect()  # a frozen model that is needed no more refers to itself; its memory comes back only so
+    gc.collect()  # a frozen model is a reference cycle: those that are needed no more are freed here
     name = name or get_profile().backbone
     if not pretrained:
         set_seed(seed)
@@ -130,19 +133,36 @@ def _efficientnet_lite0(pretrained: bool) -> tuple[nn.Module, BackboneCard]:
 def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, BackboneCard]:
     import timm
 
-    with explained_download(name, "'efficientnet_lite0'"):
-        try:
-            model = timm.create_model(name.removeprefix("timm/"), pretrained=pretrained)
-        except RuntimeError as error:
-            if "Unknown model" in str(error):
-                raise ValueError(f"timm has no model {name!r}. timm.list_models('*part*') lists them.") from error
-            raise
-    config = timm.data.resolve_model_data_config(model)
-    weights = model.pretrained_cfg.get("tag") or "ImageNet"
-    head = model.pretrained_cfg["classifier"]
-    card = BackboneCard(name, weights if pretrained else "random", head, tuple(config["mean"]),
-                        tuple(config["std"]), config["input_size"][-1])  # fmt: skip
-    return model, card
+    timm_name = name.removeprefix("timm/")
+    if not timm.is_model(timm_name):
+        raise ValueError(f"timm has no model {name!r}. timm.list_models('*part*') lists them.")
+    with hub_download(name, "'efficientnet_lite0'") if pretrained else contextlib.nullcontext():
+        model = timm.create_model(timm_name, pretrained=pretrained)
+    data, config = timm.data.resolve_model_data_config(model), model.pretrained_cfg
+    heads = config["classifier"] or ""
+    head, auxiliary_head = (heads, "") if isinstance(heads, str) else heads
+    if not head:
+        raise ValueError(f"timm names no classifier of {name}, so there is no head to replace. Take another model.")
+    if isinstance(model.get_submodule(head), nn.Conv2d):
+        _make_head_linear(model, head)
+    weights = (config.get("tag") or "ImageNet") if pretrained else "random"
+    size = data["input_size"][-1]
+    return model, BackboneCard(name, weights, head, tuple(data["mean"]), tuple(data["std"]), size, auxiliary_head)
+
+
+def _make_head_linear(model: nn.Module, name: str) -> None:
+    """Replace a head that is a 1x1 convolution on the pooled pixel by the linear layer that it is, weights and all."""
+    from timm.layers import SelectAdaptivePool2d
+
+    convolution = model.get_submodule(name)
+    linear = nn.Linear(convolution.in_channels, convolution.out_channels)
+    weights = {
+        key: tensor.flatten(1) if key == "weight" else tensor for key, tensor in convolution.state_dict().items()
+    }
+    linear.load_state_dict(weights)
+    model.set_submodule(name, linear)
+    pool = [module for module in model.modules() if isinstance(module, SelectAdaptivePool2d)][-1]
+    pool.flatten = nn.Flatten(1)  # (N, D, 1, 1) -> (N, D)
 
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -23,7 +23,8 @@ from torch import nn
 
 from ..runtime.profile import get_profile
 from ..runtime.seeding import set_seed
-from ..runtime.sources import explained_download, package_files, sources
+from ..runtime.sources import package_files, sources
+from .hub import hub_download
 from .tokenizing import Tokenize, Tokens
 
 
@@ -36,7 +37,7 @@ class EncoderCard:
         weights: which weights these are; ``"random"`` for none.
         max_length: tokens that the encoder can read at most.
         tokenizer: of the pretraining.
-        head: dotted name of the last layer, as on a :class:`transfer_utils.backbones.BackboneCard`.
+        head, auxiliary_head: dotted names of the last layer and a second one, as on a ``BackboneCard``.
     """
 
     name: str
@@ -138,16 +139,16 @@ def load_encoder(
 
     if num_classes < 2:
         raise ValueError(f"A classifier needs two classes or more, not {num_classes}.")
-    gc.collect()  # a frozen model that is needed no more refers to itself; its memory comes back only so
+    gc.collect()  # a frozen model is a reference cycle: those that are needed no more are freed here
     name = name or get_profile().encoder
-    place, options = _place(name)
-    with explained_download(name, "'minilm'"), _quiet_transformers():
-        tokenizer = AutoTokenizer.from_pretrained(place, **options)
-        config = AutoConfig.from_pretrained(place, **options)
+    source, options = _source(name)
+    with _quiet_transformers(), contextlib.nullcontext() if name == "minilm" else hub_download(name, "'minilm'"):
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        config = AutoConfig.from_pretrained(source, **options)
         set_seed(seed)
         if pretrained:
-            encoder = AutoModel.from_pretrained(place, use_safetensors=True, dtype=torch.float32,
-                                                **_without_pooler(config), **options)  # fmt: skip
+            options |= {"use_safetensors": True, "dtype": torch.float32, **_without_pooler(config)}
+            encoder = AutoModel.from_pretrained(source, **options)
         else:
             encoder = AutoModel.from_config(config, **_without_pooler(config))
     set_seed(seed)
@@ -156,8 +157,8 @@ def load_encoder(
     return model.eval()
 
 
-def _place(name: str) -> tuple[str, dict[str, str]]:
-    """Return where an encoder lies: a folder of the bundled package, or a hub name with its pinned revision."""
+def _source(name: str) -> tuple[str, dict[str, Any]]:
+    """Return where an encoder comes from: a folder of the bundled package, or a hub name with its pinned revision."""
     if name == "minilm":
         (path,) = package_files("minilm")
         return str(Path(path).parent), {}

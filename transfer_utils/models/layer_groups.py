@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from .heads import card_of
+from .heads import card_of, head_names
 
 
 @dataclass(frozen=True)
@@ -53,32 +53,27 @@ def layer_groups(model: nn.Module) -> list[LayerGroup]:
         TypeError: the model has no card.
     """
     depths = _parameter_depths(model)
-    leaf_depths = _leaf_depths(model, depths)
-    ranks = sorted(set(depths.values()))
+    module_depths = _module_depths(model, depths)
+    ranks = sorted({*depths.values(), math.inf})
     names = ["stem", *(f"stage {i}" for i in range(1, len(ranks) - 1)), "head"]
     parameters = dict(model.named_parameters())
     groups = []
     for name, rank in zip(names, ranks, strict=True):
-        inside = [m for m in model.modules() if all(leaf_depths[leaf] == rank for leaf in _leaves(m))]
+        inside = [m for m in model.modules() if all(module_depths.get(part, rank) == rank for part in m.modules())]
         groups.append(LayerGroup(name, tuple(inside), {n: p for n, p in parameters.items() if depths[n] == rank}))
     return groups
 
 
-def _leaves(module: nn.Module) -> list[nn.Module]:
-    return [m for m in module.modules() if next(m.children(), None) is None]
-
-
 def _parameter_depths(model: nn.Module) -> dict[str, float]:
     """Map each parameter's name to a number that grows with depth; the head has the largest."""
-    card = card_of(model)
-    names = [name for name, _ in model.named_parameters()]
-    body = [name for name in names if not name.startswith(card.head + ".")]
+    names, heads = [name for name, _ in model.named_parameters()], tuple(f"{name}." for name in head_names(model))
+    body = [name for name in names if not name.startswith(heads)]
     if hasattr(model, "group_matcher"):
         from timm.models import group_parameters
 
         depths = group_parameters(model, model.group_matcher(coarse=True), reverse=True)
     else:
-        depths = {name: _torchvision_depth(card.name, name) for name in body}
+        depths = {name: _torchvision_depth(card_of(model).name, name) for name in body}
     last = max(d for n, d in depths.items() if n in body and d != math.inf)
     return {name: min(depths[name], last) if name in body else math.inf for name in names}
 
@@ -91,12 +86,12 @@ def _torchvision_depth(model_name: str, name: str) -> float:
     return next((float(i) for i, prefixes in enumerate(stages) if name.startswith(prefixes)), math.inf)
 
 
-def _leaf_depths(model: nn.Module, depths: dict[str, float]) -> dict[nn.Module, float]:
-    """Map each leaf module to the depth of its parameters, or of the leaf before where it has none."""
+def _module_depths(model: nn.Module, depths: dict[str, float]) -> dict[nn.Module, float]:
+    """Map each module with parameters of its own to their depth, and each leaf without to that of the one before."""
     found, depth = {}, min(depths.values())
     for module_name, module in model.named_modules():
-        if next(module.children(), None) is None:
-            own = [f"{module_name}.{name}" for name, _ in module.named_parameters()]
-            depth = depths[own[0]] if own else depth
+        own = [name for name, _ in module.named_parameters(module_name, recurse=False)]
+        depth = depths[own[0]] if own else depth
+        if own or next(module.children(), None) is None:
             found[module] = depth
     return found

@@ -1,7 +1,7 @@
 """One frozen body, many tasks: what was learned for a task, in memory or in a small file.
 
-After :func:`transfer_utils.add_adapters` or :func:`transfer_utils.add_lora` little can learn: the small
-modules, the head, perhaps LayerNorms. These parameters are the *task*; the rest is the *body*, which all
+After :func:`transfer_utils.add_adapters` or :func:`transfer_utils.add_lora` little can learn: the adapters or
+LoRA layers, the head, perhaps LayerNorms. These parameters are the *task*; the rest is the *body*, which all
 tasks share and none changes.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from ..models.heads import replace_head
+from ..models.heads import get_head, linear_head, mlp_head, replace_head
 from ..models.weights import weights_digest
 from ..models.wrapping import wrappers
 from ..runtime.files import write_atomically
@@ -24,24 +25,22 @@ from .adapters import add_adapters
 from .lora import LoRALayer, add_lora
 
 Task = dict[str, torch.Tensor]
-
-
 _INSERT = {"lora": add_lora, "adapters": add_adapters}
 
 
 class TaskMismatch(ValueError):
-    """A task was learned on another body, or for other small modules, than the model has."""
+    """A task was learned on another body, or with other adapter parameters, than the model has."""
 
 
 def task_weights(model: nn.Module) -> Task:
     """Return copies of all parameters that can learn, by name: what is particular to this task.
 
     Raises:
-        ValueError: nothing can learn, the model has no small modules and so no frozen body, or it is merged.
+        ValueError: nothing can learn, the model has no adapter parameters and so no frozen body, or it is merged.
     """
     _require_unmerged(model)
     if not hasattr(model, "task_settings"):
-        raise ValueError("The model has no small modules. Put some in with add_lora(model) or add_adapters(model).")
+        raise ValueError("The model has no adapter parameters. Use add_lora(model) or add_adapters(model).")
     found = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
     if not found:
         raise ValueError("Every parameter is frozen, so there is no task to keep.")
@@ -68,16 +67,34 @@ def save_task(model: nn.Module, path: str | Path) -> None:
     """Write the task to ``path`` as safetensors, with what is needed to put it on the same body again.
 
     The file names the body by a hash of its weights; the body itself is not in it.
+
+    Raises:
+        ValueError: as :func:`task_weights`; or the head is neither a ``linear_head`` nor an ``mlp_head``.
     """
     weights = {name: tensor.cpu().contiguous() for name, tensor in task_weights(model).items()}
-    settings = {"base": model.card.name, "body": body_hash(model), "settings": json.dumps(model.task_settings)}
-    write_atomically(Path(path), lambda part: save_file(weights, part, metadata=settings))
+    settings = {**model.task_settings, "head": _head_settings(get_head(model))}
+    notes = {"base": model.card.name, "body": body_hash(model), "settings": json.dumps(settings)}
+    write_atomically(Path(path), lambda part: save_file(weights, part, metadata=notes))
+
+
+def _head_settings(head: nn.Module) -> dict[str, float]:
+    """Return what it takes to make a head of this kind again: the classes, and of an MLP its width and dropout."""
+    layers = list(head) if isinstance(head, nn.Sequential) else [head]
+    kinds, linear = [type(layer) for layer in layers], [layer for layer in layers if isinstance(layer, nn.Linear)]
+    settings = {"num_classes": linear[-1].out_features} if linear else {}
+    if kinds == [nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]:
+        settings |= {"hidden": linear[0].out_features, "dropout": layers[2].p}
+    elif kinds != [nn.Linear]:
+        settings = {}
+    if not settings or any(layer.bias is None for layer in linear):
+        raise ValueError(f"A task file can hold a head that linear_head or mlp_head makes, and this one is {head}.")
+    return settings
 
 
 def load_task(model: nn.Module, path: str | Path) -> nn.Module:
     """Put the task of a file on a freshly loaded ``model``, in place, and return it.
 
-    The small modules are put in as the file says, the head gets its number of classes.
+    The adapters or LoRA layers and the head are made as the file says.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -86,25 +103,25 @@ def load_task(model: nn.Module, path: str | Path) -> nn.Module:
     _require_unmerged(model)
     settings, body, weights = _read(path)
     if not hasattr(model, "task_settings"):
-        _put_on(_with_small_modules(copy.deepcopy(model), settings, weights, path), settings, body, weights, path)
-        _with_small_modules(model, settings, weights, path)  # now that a copy has shown that it fits
+        _put_on(_with_adapter_parameters(copy.deepcopy(model), settings, path), settings, body, weights, path)
+        _with_adapter_parameters(model, settings, path)  # now that a copy has shown that it fits
     return _put_on(model, settings, body, weights, path)
 
 
-def _with_small_modules(model: nn.Module, settings: dict, weights: Task, path: str | Path) -> nn.Module:
-    """Give the model the small modules that a file tells of, and a head for its number of classes."""
-    head = weights.get(f"{model.card.head}.weight")
-    if head is not None and head.shape[0] >= 2:
-        replace_head(model, head.shape[0])
+def _with_adapter_parameters(model: nn.Module, settings: dict, path: str | Path) -> nn.Module:
+    """Give the model the adapters or LoRA layers that a file tells of, and its head."""
     arguments = dict(settings)
+    insert, head = _INSERT[arguments.pop("method")], dict(arguments.pop("head"))
     try:
-        return _INSERT[arguments.pop("method")](model, **arguments)
-    except (TypeError, ValueError) as error:
+        classes, make_head = head.pop("num_classes"), partial(mlp_head, **head) if head else linear_head
+        return insert(replace_head(model, classes, make_head), **arguments)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a width that no memory can hold
         raise TaskMismatch(f"{path} does not fit this {model.card.name}: {error}") from error
 
 
 def _put_on(model: nn.Module, settings: dict, body: str, weights: Task, path: str | Path) -> nn.Module:
-    """Put the weights of a file on a model with small modules, if both are of one kind and one body."""
+    """Put the weights of a file on a model with adapter parameters, if both are of one kind and one body."""
+    settings = {name: value for name, value in settings.items() if name != "head"}
     if settings != model.task_settings:
         raise TaskMismatch(f"{path} holds {settings}, the model has {model.task_settings}. Load the model anew.")
     if body != body_hash(model):
@@ -128,7 +145,7 @@ def _read(path: str | Path) -> tuple[dict, str, Task]:
         with safe_open(path, framework="pt") as file:
             notes = file.metadata() or {}
             settings = json.loads(notes["settings"])
-            if settings["method"] not in _INSERT:
+            if settings["method"] not in _INSERT or not isinstance(settings["head"], dict):
                 raise KeyError(settings["method"])
             return settings, notes["body"], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:

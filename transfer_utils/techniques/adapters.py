@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..models.freezing import freeze, unfreeze
-from ..models.heads import get_head
+from ..models.heads import get_heads
 from ..models.wrapping import Wrapper, find_layers, wrap_layers, wrappers
 from ..runtime.seeding import generator, named_seed
 
@@ -109,7 +109,7 @@ def add_adapters(
         model, found, lambda name, layer: Adapted(layer, _adapter_for(layer, bottleneck, named_seed(seed, name)))
     )
     freeze(model)
-    unfreeze(get_head(model), *(wrapper.adapter for wrapper in wrappers(model, Adapted).values()))
+    unfreeze(*get_heads(model), *(wrapper.adapter for wrapper in wrappers(model, Adapted).values()))
     if norms:
         unfreeze(*(module for module in model.modules() if isinstance(module, nn.LayerNorm)))
     model.task_settings = {"method": "adapters", "bottleneck": bottleneck, "at": list(at), "norms": norms}

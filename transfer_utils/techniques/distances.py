@@ -9,7 +9,14 @@ def squared_distances(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return ``|x_i - y_j|**2``, (N, M), from (N, D) and (M, D), through one matrix product.
 
     ``|x|**2 + |y|**2 - 2 x y`` never builds the (N, M, D) differences, which for 512 features of 1,280
-    dimensions are 1.3 GB.
+    dimensions are 1.3 GB. It is a small difference of large numbers, which half precision would round away: so it is
+    computed, and returned, in float32 at least, under autocast too.
+
+    Example:
+        >>> squared_distances(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]]))
+        tensor([[25.]])
     """
-    apart = x.pow(2).sum(1)[:, None] + y.pow(2).sum(1)[None, :] - 2 * x @ y.T
-    return apart.clamp_min(0)
+    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
+    with torch.autocast(x.device.type, enabled=False):
+        x, y = x.to(dtype), y.to(dtype)
+        return (x.pow(2).sum(1)[:, None] + y.pow(2).sum(1)[None, :] - 2 * x @ y.T).clamp_min(0)

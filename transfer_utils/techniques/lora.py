@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..models.freezing import freeze, unfreeze
-from ..models.heads import get_head
+from ..models.heads import get_heads
 from ..models.wrapping import Wrapper, find_layers, replace_everywhere, wrap_layers, wrappers
 from ..runtime.seeding import generator, named_seed
 
@@ -134,7 +134,7 @@ def add_lora(
             target shares its weights with another layer, which merging would change too.
     """
     found = find_layers(model, targets, (nn.Linear, nn.Conv2d))
-    inside_head = set(get_head(model).modules())
+    inside_head = {module for head in get_heads(model) for module in head.modules()}
     found = {name: layer for name, layer in found.items() if layer not in inside_head}
     _refuse_shared_weights(model, found)
     alpha = 2.0 * rank if alpha is None else alpha
@@ -142,7 +142,7 @@ def add_lora(
         require_room_for(layer, rank)
     freeze(model)
     wrap_layers(model, found, lambda name, layer: LoRALayer(layer, rank, alpha, dropout, named_seed(seed, name)))
-    unfreeze(get_head(model))
+    unfreeze(*get_heads(model))
     model.task_settings = {"method": "lora", "rank": rank, "targets": list(targets), "alpha": alpha, "dropout": dropout}
     return model
 
