@@ -16,13 +16,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from .course import doctor, editions
-from .course.documents import update_data_readme, update_readme
-from .course.execution import execute_lessons
 from .runtime.files import checkout
-from .runtime.profile import PROFILES, get_profile, set_profile
+from .runtime.profile import PROFILES, set_profile
 
-ROOT = checkout()
+# Each command imports what it needs when it runs, so that `doctor` does not wait for the tools of an author.
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,47 +53,78 @@ def _parser() -> argparse.ArgumentParser:
 
 def _doctor(options: argparse.Namespace) -> int:
     """Report what is here and what is missing; exit status 1 when the profile lacks something."""
+    from .course.doctor import examine, report
+
     if options.profile:
         set_profile(options.profile)
-    return doctor.report(doctor.examine())
+    return report(examine())
 
 
 def _fetch(options: argparse.Namespace) -> None:
     """Download what a profile needs and the set-up did not install; hashes are checked."""
-    doctor.fetch(options.profile or get_profile().name)
+    from .course.doctor import fetch
+
+    if options.profile:
+        set_profile(options.profile)
+    fetch()
 
 
 def _student(options: argparse.Namespace) -> None:
     """Write editions without solutions and outputs; fails where an exercise and its solution differ."""
-    written = editions.write_student_editions(options.notebooks, options.out)
+    from .course.editions import write_student_editions
+
+    written = write_student_editions(options.notebooks, options.out)
     print(f"{len(written)} notebooks in {options.out}, without solutions and outputs.")
 
 
 def _execute(options: argparse.Namespace) -> None:
     """Run lessons in the profile laptop, store their outputs and their rows of notebooks/ledger.csv."""
-    execute_lessons(options.notebooks, ROOT / "notebooks" / "ledger.csv")
+    from .course.execution import execute_lessons
+
+    execute_lessons(options.notebooks, _root() / "notebooks" / "ledger.csv")
 
 
 def _readme(_: argparse.Namespace) -> None:
     """Regenerate the picture and the tables of README.md."""
-    print(f"README.md: {'changed' if update_readme(ROOT) else 'already in step'}.")
+    from .course.documents import update_readme
+
+    print(f"README.md: {'changed' if update_readme(_root()) else 'already in step'}.")
 
 
 def _sources(_: argparse.Namespace) -> None:
     """Regenerate the table of sources in data/README.md."""
-    print(f"data/README.md: {'changed' if update_data_readme(ROOT) else 'already in step'}.")
+    from .course.documents import update_data_readme
+
+    print(f"data/README.md: {'changed' if update_data_readme(_root()) else 'already in step'}.")
 
 
 def _stamp(options: argparse.Namespace) -> None:
     """Write the hash of the code cells into notebooks; only right after their outputs were made."""
+    from .course.editions import stamp
+
     for path in options.notebooks:
-        editions.stamp(path)
+        stamp(path)
 
 
 def _address(options: argparse.Namespace) -> None:
     """Replace the GitHub address in the notebooks, the documents and the package."""
-    for path in editions.set_address(ROOT, options.repository):
-        print(path.relative_to(ROOT))
+    from .course.editions import set_address
+
+    for path in set_address(_root(), options.repository):
+        print(path.relative_to(_root()))
+
+
+def _root() -> Path:
+    """Return the folder of the course.
+
+    Raises:
+        ValueError: only the package is installed.
+    """
+    root = checkout()
+    if root is None:
+        raise ValueError("this command works on the course's folder, and only the package transfer_utils is installed "
+                         "here. Clone the course and run it there.")  # fmt: skip
+    return root
 
 
 COMMANDS = {

