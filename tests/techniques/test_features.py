@@ -172,7 +172,7 @@ def test_an_extraction_that_is_interrupted_leaves_no_half_file(model, images, mo
         path.write_bytes(b"half a fi")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("transfer_utils.techniques.features.save_file", half)
+    monkeypatch.setattr("transfer_utils.techniques.stored_outputs.save_file", half)
     with pytest.raises(KeyboardInterrupt):
         extract_features(model, images)
     assert cached() == []

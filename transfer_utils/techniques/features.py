@@ -6,22 +6,15 @@ in every epoch is work without a result, so the answers are stored, in memory an
 
 from __future__ import annotations
 
-import hashlib
-import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from ..data import Labelled, LabelledImages, Splits
-from ..evaluation.predict import predict
+from ..data import Labelled, Splits
 from ..models.heads import get_head
-from ..runtime.files import cache_folder, write_atomically
+from .stored_outputs import stored_outputs
 
 
 @dataclass(frozen=True)
@@ -115,89 +108,6 @@ def extract_features(
     text = "extracting features" if progress else ""
     values = stored_outputs(model, data, _head_input, batch_size=batch_size, cache=cache, progress=text)
     return Features(values, data.labels, data.class_names)
-
-
-def stored_outputs(
-    model: nn.Module,
-    data: Labelled,
-    output_of: Callable[[nn.Module], AbstractContextManager] | None = None,
-    *,
-    batch_size: int = 32,
-    cache: bool = True,
-    progress: str = "",
-) -> torch.Tensor:
-    """Return what :func:`transfer_utils.predict` returns for every item, (N, ...), computed once and cached on disk.
-
-    Args:
-        output_of: as in ``predict``; its name is part of the key. ``None``: the output of the head, whose
-            weights then are part of the key too.
-        cache, batch_size: as in :func:`extract_features`.
-
-    Raises:
-        ValueError: the transform is random or missing.
-    """
-    _require_fixed_transform(data)
-    kind = output_of.__name__ if output_of else "output"
-    path = None
-    if cache and _has_a_name(data):
-        path = cache_folder() / "features" / f"{_key(model, data, kind)}.safetensors"
-    values = _read(path, len(data)) if path else None
-    if values is None:
-        values = predict(model, data, output_of=output_of, batch_size=batch_size, progress=progress)[0]
-        if path:
-            write_atomically(path, lambda part: save_file({"features": values}, part))
-    return values
-
-
-def _require_fixed_transform(data: Labelled) -> None:
-    if data.transform is None:
-        raise ValueError("The data has no transform. Use data.with_transform(model.card.preprocess(size)).")
-    images = isinstance(data, LabelledImages)  # a tokenizer is not random
-    again = [data[0][0] for _ in range(4 if images and len(data) else 0)]
-    random = any(not torch.equal(again[0], other) for other in again)
-    if random or getattr(data.transform, "augment", None) is not None:
-        raise ValueError(
-            "The transform augments at random, so an image has no one feature vector to store. Extract "
-            "with model.card.preprocess(size), or train with fit(...) to use augmentation."
-        )
-
-
-def _has_a_name(data: Labelled) -> bool:
-    """Return whether the transform says what it does; a plain function, known by its address, does not."""
-    if " at 0x" not in repr(data.transform):
-        return True
-    warnings.warn(
-        f"The features are not cached, because {data.transform!r} does not say what it does. "
-        "Use model.card.preprocess(size), or a dataclass whose fields are its settings.",
-        stacklevel=5,
-    )
-    return False
-
-
-def _key(model: nn.Module, data: Labelled, kind: str) -> str:
-    """Return a hash of the weights that decide, the transform, the items and the kind of output."""
-    digest = hashlib.sha256(f"{model.card.name} {kind} {data.transform!r} {data.fingerprint()}".encode())
-    head = model.card.head + "."
-    for name, tensor in model.state_dict().items():
-        if kind == "output" or not name.startswith(head):
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()[:32]
-
-
-def _read(path: Path, count: int) -> torch.Tensor | None:
-    """Return cached features, or ``None`` where there are none; a damaged file is said and deleted."""
-    if not path.is_file():
-        return None
-    try:
-        values = load_file(path)["features"]
-        if len(values) != count:
-            raise ValueError(f"{len(values)} rows for {count} items")
-        return values
-    except Exception as error:  # whatever is wrong with it, the remedy is the same
-        warnings.warn(f"The cached features {path} are damaged ({error}); extracting them again.", stacklevel=4)
-        path.unlink(missing_ok=True)
-        return None
 
 
 class _head_input:

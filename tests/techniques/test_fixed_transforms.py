@@ -1,0 +1,235 @@
+"""What may be computed once and kept: transforms that draw nothing, told apart by what they do, not by their repr."""
+
+import functools
+import random
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import TinyNet, tiny_images
+from torchvision import transforms as v1
+from torchvision.transforms import v2
+
+from transfer_utils import extract_features
+from transfer_utils.models.backbones import Preprocess
+from transfer_utils.runtime.files import cache_folder
+
+PLAIN = Preprocess(16, (0.5,) * 3, (0.5,) * 3)
+TO_TENSOR = (v2.ToImage(), v2.ToDtype(torch.float32, scale=True))
+
+
+def features_with(transform, count=6):
+    return extract_features(TinyNet(), tiny_images(count).with_transform(transform), progress=False).values
+
+
+def files():
+    return len(list((cache_folder() / "features").glob("*")))
+
+
+# ------------------------------------------------------------ nothing by chance
+
+
+def test_a_flip_by_chance_is_refused_whatever_comes_out_of_it():
+    """Four calls of a coin can fall on the same side: 28 of 200 such transforms were cached once."""
+    refused = 0
+    for seed in range(200):
+        torch.manual_seed(seed)
+        with pytest.raises(ValueError, match="draws random numbers"):
+            features_with(v2.Compose([v2.RandomHorizontalFlip(0.5), *TO_TENSOR]), count=2)
+        refused += 1
+    assert refused == 200
+    assert files() == 0
+
+
+def python_coin(image):
+    return PLAIN(image.rotate(90) if random.random() < 0.001 else image)
+
+
+def numpy_coin(image):
+    return PLAIN(image.rotate(90) if np.random.rand() < 0.001 else image)
+
+
+def torch_coin(image):
+    return PLAIN(image.rotate(90) if torch.rand(1) < 0.001 else image)
+
+
+@dataclass(frozen=True)
+class OwnGenerator:
+    """Draws from a generator of its own, which no global state shows."""
+
+    draws: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+
+    def __call__(self, image):
+        return PLAIN(image.rotate(90) if self.draws.random() < 0.001 else image)
+
+
+class Counting:
+    """Draws nothing and still answers differently: it counts its calls."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, image):
+        self.calls += 1
+        return PLAIN(image) + self.calls
+
+
+@dataclass(frozen=True)
+class OnlyBrightOnes:
+    """Draws for images of the second class alone, which are brighter, and changes next to nothing."""
+
+    def __call__(self, image):
+        tensor = PLAIN(image)
+        return tensor + torch.rand(1) * 1e-30 if tensor.mean() > -0.3 else tensor
+
+
+RANDOM = {
+    "Python": python_coin,
+    "NumPy": numpy_coin,
+    "PyTorch": torch_coin,
+    "own generator": OwnGenerator(),
+    "own generator, nested": v2.Compose([v2.Identity(), v2.Lambda(OwnGenerator())]),
+    "torchvision v1": v1.Compose([v1.RandomHorizontalFlip(0.01), v1.ToTensor()]),
+    "applied rarely": v2.Compose([v2.RandomApply([v2.Grayscale(3)], p=0.01), *TO_TENSOR]),
+    "some items only": OnlyBrightOnes(),
+    "counting": Counting(),
+}
+
+
+@pytest.mark.parametrize("kind", RANDOM)
+def test_what_is_random_is_refused_even_when_it_hardly_ever_shows(kind):
+    with pytest.raises(ValueError, match="augments at random.*model.card.preprocess"):
+        features_with(RANDOM[kind])
+
+
+def test_looking_for_chance_leaves_the_random_state_as_it_was():
+    model, images = TinyNet(), tiny_images(6).with_transform(torch_coin)
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    with pytest.raises(ValueError, match="augments at random"):
+        extract_features(model, images)
+    assert torch.equal(torch.rand(1), expected)
+
+
+# ----------------------------------------------------- told apart by what they do
+
+
+def scaled(factor):
+    return v2.Compose([*TO_TENSOR, v2.Lambda(lambda tensor: tensor * factor)])
+
+
+def half(tensor):
+    return tensor / 2
+
+
+@dataclass(frozen=True)
+class Holder:
+    inner: object
+
+    def __call__(self, image):
+        return self.inner(PLAIN(image))
+
+
+class Quiet:
+    """A transform whose repr says nothing of its setting."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, image):
+        return PLAIN(image) * self.factor
+
+    def __repr__(self):
+        return "Quiet()"
+
+
+def test_two_functions_under_one_repr_do_not_share_their_features():
+    assert repr(scaled(1)) == repr(scaled(0))
+    with pytest.warns(UserWarning, match="(?s)not cached, because .*Lambda"):
+        first = features_with(scaled(1))
+    with pytest.warns(UserWarning, match="not cached"):
+        second = features_with(scaled(0))
+    assert not torch.allclose(first, second)
+    assert files() == 0
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [half, functools.partial(half), np.positive, v1.Lambda(half), half.__call__],
+    ids=["function", "partial", "ufunc", "v1 lambda", "method of a function"],
+)
+def test_whatever_holds_a_function_is_used_but_not_cached(inner):
+    with pytest.warns(UserWarning, match="not cached"):
+        assert len(features_with(Holder(inner))) == 6
+    assert files() == 0
+
+
+def test_a_partial_of_a_builtin_function_counts_by_its_arguments():
+    for factor in (2, 3, 2):
+        features_with(Holder(functools.partial(torch.mul, other=factor)))
+    assert files() == 2
+
+
+def test_settings_that_the_repr_hides_still_count():
+    first, second = features_with(Quiet(1)), features_with(Quiet(2))
+    assert not torch.allclose(first, second)
+    features_with(Quiet(2))
+    assert files() == 2
+
+
+def test_torchvision_transforms_without_functions_are_cached_by_their_settings():
+    def prepared(mean, size=(16, 16)):
+        return v2.Compose([v2.Resize(size), *TO_TENSOR, v2.Normalize(mean, [0.5] * 3)])
+
+    for mean in ([0.5] * 3, [0.4] * 3, [0.5] * 3):
+        features_with(prepared(mean))
+    assert files() == 2
+    features_with(prepared([0.5] * 3, (20, 20)))
+    assert files() == 3
+
+
+def test_a_tensor_among_the_settings_counts_by_its_numbers():
+    class Plus(torch.nn.Module):
+        def __init__(self, values):
+            super().__init__()
+            self.register_buffer("values", values)
+
+        def forward(self, image):
+            return PLAIN(image) + self.values
+
+    for value in (0.0, 1.0, 0.0):
+        features_with(Plus(torch.full((3, 1, 1), value)))
+    assert files() == 2
+
+
+def test_a_class_whose_code_was_changed_is_another_transform(tmp_path, monkeypatch):
+    """A learner edits a cell and runs it again: the name stays, the code does not."""
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "class Turned:\n    def __call__(self, image):\n        return PLAIN(image.rotate({}))\n"
+    outcomes = []
+    for number, angle in enumerate((0, 90)):
+        path = tmp_path / f"cell_{number}.py"
+        path.write_text(text.format(angle))
+        space = {"PLAIN": PLAIN, "__name__": "__main__"}
+        exec(compile(path.read_text(), str(path), "exec"), space)
+        outcomes.append(features_with(space["Turned"]()))
+    assert not torch.allclose(*outcomes)
+    assert files() == 2
+
+
+def test_an_image_filter_of_pillow_is_no_transform_by_itself_but_a_setting():
+    from PIL import ImageFilter
+
+    @dataclass(frozen=True)
+    class Filtered:
+        kernel: object
+
+        def __call__(self, image: Image.Image):
+            return PLAIN(image.filter(self.kernel))
+
+    for radius in (1, 2, 1):
+        features_with(Filtered(ImageFilter.GaussianBlur(radius)))
+    assert files() == 2
