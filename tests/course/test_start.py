@@ -94,8 +94,8 @@ def script(path, text):
 
 @POSIX
 def test_python_that_is_too_old_is_passed_over(start, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "executable", str(script(tmp_path / "old/python3", "exit 1")))
     new = script(tmp_path / "new/python3.12", f'exec "{os.path.realpath(sys.executable)}" "$@"')
+    monkeypatch.setattr(sys, "executable", str(script(tmp_path / "old/python3", "exit 1")))
     path = os.pathsep.join([str(tmp_path / "old"), str(tmp_path / "new")])
     assert start.find_python({"PATH": path}, "posix") == [str(new)]
 
