@@ -31,14 +31,14 @@ def perilous_step(model, batch, state):
     return classification_step(model, batch, state)
 
 
-def run(checkpoint=None, model=None, save_every=0.0, **options):
+def run(checkpoint=None, model=None, save_every=0.0, train=None, validation=None, **options):
     """Train and return the weights and the result of ``fit``."""
     model = model or TinyNet(dropout=0.3)
     plain = model.card.preprocess()
-    train = tiny_images(22).with_transform(plain.augmented(shaken))
+    train = train or tiny_images(22).with_transform(plain.augmented(shaken))
     settings = {"epochs": EPOCHS, "batch_size": 5, "at_epoch_start": UnfreezingSchedule({0: 1, 1: 3}).apply}
     settings |= {"optimizer": torch.optim.AdamW(layerwise_lr(model, 3e-2)), "step": perilous_step, "progress": ""}
-    validation = tiny_images(12, seed=1).with_transform(plain)
+    validation = validation or tiny_images(12, seed=1).with_transform(plain)
     result = fit(model, train, validation, checkpoint=checkpoint, save_every=save_every, **settings | options)
     return weights_of(model), result
 

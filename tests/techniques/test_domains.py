@@ -19,7 +19,6 @@ from transfer_utils.models.encoders import mean_pooling
 from transfer_utils.techniques.adabn import adapt_batchnorm
 from transfer_utils.techniques.adapted_features import adapt_features
 from transfer_utils.techniques.dann import Dann, GradientReversal, reversal_strength, reverse_gradient
-from transfer_utils.techniques.distances import squared_distances
 from transfer_utils.techniques.domains import DomainModel, DomainPairs, both_features, domain_classifier
 from transfer_utils.techniques.features import Features, FeatureSplits
 from transfer_utils.techniques.mmd import Alignment, coral, mean_kernel, median_bandwidth, mmd
@@ -101,13 +100,6 @@ def test_mmd_is_symmetric_not_negative_and_blind_to_order(count, other, width, s
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     assert torch.isclose(value, mmd(x[order], y))
     assert mmd(x, x).abs() < 1e-12
-
-
-@settings(max_examples=20, deadline=None)
-@given(count=st.integers(2, 10), other=st.integers(2, 10), width=st.integers(1, 6), seed=st.integers(0, 99))
-def test_squared_distances_equal_the_broadcast_form(count, other, width, seed):
-    x, y = cloud(count, width, seed=seed), cloud(other, width, seed=seed + 1)
-    assert torch.allclose(squared_distances(x, y), (x[:, None] - y[None]).pow(2).sum(-1), atol=1e-10)
 
 
 def test_the_unbiased_estimate_may_be_negative_and_is_zero_on_average():
@@ -279,6 +271,15 @@ def test_adabn_gives_the_statistics_of_the_target_and_touches_no_weight():
         assert torch.equal(model.state_dict()[name], before[name])
     assert not model[0].training
     assert model[0].momentum == 0.1
+
+
+def test_adabn_averages_over_all_batches():
+    model, values = nn.BatchNorm1d(6), cloud(96, dtype=torch.float32)
+    values[32:] += 5  # the last two batches differ from the first
+    adapt_batchnorm(model, TensorDataset(values, torch.zeros(96).long()), batch_size=32)
+    torch.testing.assert_close(model.running_mean, values.mean(0))
+    within = torch.stack([part.var(0) for part in values.split(32)]).mean(0)
+    torch.testing.assert_close(model.running_var, within)
 
 
 def test_adabn_leaves_dropout_asleep():

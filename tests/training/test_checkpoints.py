@@ -4,11 +4,12 @@ import functools
 import random
 
 import pytest
+import runs
 import torch
 from runs import EPOCHS, run
-from tiny import TinyNet, linear, tiny_table
+from tiny import TinyNet, linear, tiny_images, tiny_table
 
-from transfer_utils import fit
+from transfer_utils import evaluate, fit
 from transfer_utils.training import checkpoints
 from transfer_utils.training.checkpoints import CheckpointMismatch
 from transfer_utils.training.rates import one_cycle
@@ -27,6 +28,7 @@ def test_a_checkpoint_of_another_model_is_refused_and_left_alone(file):
     assert file.read_bytes() == before
 
 
+PLAIN = TinyNet().card.preprocess()
 OTHERS = {
     "seed": {"seed": 1},
     "epochs": {"epochs": 4},
@@ -34,13 +36,19 @@ OTHERS = {
     "starting weights": {"model": TinyNet(dropout=0.3, seed=5)},
     "schedule": {"schedule": functools.partial(one_cycle, warmup=0.1)},
     "at epoch start": {"at_epoch_start": None},
+    "score": {"score": functools.partial(evaluate, batch_size=8)},
+    "training data": {"train": tiny_images(22, seed=3).with_transform(PLAIN.augmented(runs.shaken))},
+    "training data ": {"train": tiny_images(22).with_transform(TinyNet().card.preprocess(24))},
+    "validation data": {"validation": tiny_images(12, seed=4).with_transform(PLAIN)},
 }
 
 
 @pytest.mark.parametrize("what", OTHERS)
 def test_a_checkpoint_of_another_run_is_refused_and_says_what_differs(file, what):
     run(file, epochs=EPOCHS)
-    with pytest.raises(CheckpointMismatch, match=f"{file} is a checkpoint of another run: {what} differ. Delete"):
+    with pytest.raises(
+        CheckpointMismatch, match=f"{file} is a checkpoint of another run: {what.strip()} differ. Delete"
+    ):
         run(file, **OTHERS[what])
 
 

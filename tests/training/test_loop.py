@@ -1,15 +1,21 @@
 """The training loop: what it averages, which weights it keeps, when it stops, what it refuses."""
 
+import contextlib
+import random
+
+import numpy as np
 import pytest
 import runs
 import torch
 import torch.nn.functional as F
 from runs import run
-from tiny import TinyNet, changed, linear, tiny_images, tiny_table, weights_of
+from tiny import TinyNet, changed, linear, tiny_encoder, tiny_images, tiny_table, tiny_texts, weights_of
 from torch import nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import Subset, TensorDataset
 
 from transfer_utils import UnfreezingSchedule, evaluate, fit, freeze, predict
+from transfer_utils.data.batching import item_lengths
+from transfer_utils.runtime.seeding import set_seed
 from transfer_utils.training.batches import TrainingBatches
 from transfer_utils.training.rates import constant, one_cycle, slanted_triangular
 from transfer_utils.training.steps import TrainState, classification_step
@@ -200,7 +206,77 @@ def test_augmentation_differs_from_epoch_to_epoch(monkeypatch):
     assert len(seen) == len(set(seen)) == 44
 
 
+@pytest.mark.parametrize("ends", [True, False])
+def test_random_numbers_go_on_where_they_stood(ends):
+    model, table = linear(), tiny_table()
+
+    def drawn(seed, before=lambda: None):
+        set_seed(seed)
+        with contextlib.suppress(FloatingPointError):
+            before()
+        return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+    def training():
+        quick_fit(model, table, table, step=classification_step if ends else diverging)
+
+    assert [drawn(seed, training) for seed in (1, 2)] == [drawn(seed) for seed in (1, 2)]
+
+
+def diverging(model, batch, state):
+    return model(batch[0]).sum() * float("nan"), {}
+
+
+def test_predicting_draws_no_random_number():
+    model, table = linear(), tiny_table()
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    predict(model, table, progress="")
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_subset_of_texts_is_batched_as_the_texts_are():
+    model, texts = tiny_encoder(), tiny_texts(20)
+    texts = texts.with_transform(model.card.preprocess(24))
+    chosen = [3, 17, 4, 11, 8, 2]
+    part, same = Subset(texts, chosen), texts.subset(chosen)
+    result = fit(model, part, part, epochs=1, batch_size=3, progress="")
+    assert result.steps == 2
+    expected = predict(model, same, progress="")
+    for values, wanted in zip(predict(model, part, progress=""), expected, strict=True):
+        torch.testing.assert_close(values, wanted)
+    assert item_lengths(part) == same.item_lengths()
+
+
 # ------------------------------------------------------------------ bad input
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_inputs_that_are_not_numbers_are_named_not_the_learning_rate(bad):
+    inputs, labels = (tensor.clone() for tensor in tiny_table().tensors)
+    inputs[7, 2] = bad
+    table = TensorDataset(inputs, labels)
+    with pytest.raises(ValueError, match="batch of step . holds NaN or infinite values. Look at the data"):
+        quick_fit(train=table)
+    with pytest.raises(ValueError, match="inputs are NaN or infinite. Look at the data"):
+        predict(linear(), table, progress="")
+
+
+def test_labels_with_fractions_are_refused_in_words():
+    inputs, labels = tiny_table().tensors
+    message = r"Labels must be integers.*torch.float32. labels.long\(\)"
+    with pytest.raises(ValueError, match=message):
+        quick_fit(train=TensorDataset(inputs, labels.float()))
+    with pytest.raises(ValueError, match=message):
+        evaluate(linear(), TensorDataset(inputs, labels.float()), progress="")
+
+
+def test_a_head_of_another_width_is_refused_in_words():
+    message = "features of another width than it takes.*replace_head"
+    with pytest.raises(ValueError, match=message):
+        quick_fit(linear(width=5))
+    with pytest.raises(ValueError, match=message):
+        predict(linear(width=5), tiny_table(), progress="")
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_with_advice():

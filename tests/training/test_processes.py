@@ -33,6 +33,34 @@ torch.save({"weights": dict(model.state_dict()), "history": result.history, "sco
             "processes": state.num_processes}, f"{sys.argv[1]}/outcome{state.process_index}.pt")
 """
 
+# The steps of techniques use parts of a model; one learns from episodes, an item a step.
+TECHNIQUES = """
+import sys
+import torch
+from accelerate import PartialState
+from tiny import linear, tiny_table
+from torch import nn
+from transfer_utils import fit
+from transfer_utils.techniques.dann import Dann
+from transfer_utils.techniques.domains import DomainModel, DomainPairs, domain_classifier
+from transfer_utils.techniques.episodes import Episodes, EpisodeStep
+from transfer_utils.techniques.mmd import Alignment, coral
+from transfer_utils.techniques.prototypes import by_prototype
+
+options = dict(epochs=2, lr=0.05, seed=3, progress="")
+weights = {}
+for step in (Dann(), Alignment(coral)):
+    torch.manual_seed(0)
+    model = DomainModel(nn.Sequential(linear(outputs=8), nn.Tanh()), linear(width=8, seed=1), domain_classifier(8))
+    fit(model, DomainPairs(tiny_table(24), tiny_table(24, seed=1)), batch_size=8, step=step, **options)
+    weights |= {f"{type(step).__name__}.{name}": value for name, value in model.state_dict().items()}
+model = linear(outputs=8)
+fit(model, Episodes(tiny_table(24), 2, 2, 3, count=6), batch_size=1, step=EpisodeStep(by_prototype), **options)
+weights |= {f"episodes.{name}": value for name, value in model.state_dict().items()}
+state = PartialState()
+torch.save({"weights": weights, "processes": state.num_processes}, f"{sys.argv[1]}/outcome{state.process_index}.pt")
+"""
+
 
 # On a CPU the launcher starts several processes under --multi_gpu (torchrun); with --cpu it would start one only,
 # unless there is MPI. TRANSFER_DEVICE keeps the processes on the CPU where there is a GPU.
@@ -40,10 +68,10 @@ LAUNCH = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", 
           "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]  # fmt: skip
 
 
-def train(folder, *launch):
+def train(folder, *launch, script=SCRIPT):
     """Run the script in a process of its own, or several, and return what each process got."""
     folder.mkdir()
-    (folder / "script.py").write_text(SCRIPT)
+    (folder / "script.py").write_text(script)
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "HF_HOME": str(folder / "hub")}
     command = [sys.executable, *launch, str(folder / "script.py"), str(folder)]
@@ -52,11 +80,11 @@ def train(folder, *launch):
     return [torch.load(path, weights_only=True) for path in sorted(folder.glob("outcome*.pt"))]
 
 
-def train_here(folder, monkeypatch):
+def train_here(folder, monkeypatch, script=SCRIPT):
     """Run the same script in this process."""
     folder.mkdir()
     monkeypatch.setattr(sys, "argv", ["script.py", str(folder)])
-    exec(compile(SCRIPT, "script.py", "exec"), {})
+    exec(compile(script, "script.py", "exec"), {})
     return torch.load(folder / "outcome0.pt", weights_only=True)
 
 
@@ -75,3 +103,14 @@ def test_two_processes_give_the_weights_the_metrics_and_the_checkpoint_of_one(tm
     assert first["finished"]
     assert second["finished"]
     assert first["identity"] == second["identity"]
+
+
+def test_domain_adaptation_and_episodes_train_on_two_processes(tmp_path, monkeypatch):
+    """A gradient of CORAL over halves of a batch is not that of the whole: there both processes must only agree."""
+    one = train_here(tmp_path / "one", monkeypatch, TECHNIQUES)
+    two = train(tmp_path / "two", *LAUNCH, script=TECHNIQUES)
+    assert [outcome["processes"] for outcome in (one, *two)] == [1, 2, 2]
+    for name, expected in one["weights"].items():
+        torch.testing.assert_close(two[0]["weights"][name], two[1]["weights"][name], atol=0, rtol=0)
+        if not name.startswith("Alignment"):
+            torch.testing.assert_close(two[0]["weights"][name], expected, atol=1e-5, rtol=0)
