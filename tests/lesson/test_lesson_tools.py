@@ -87,10 +87,57 @@ def test_the_ledger_has_the_columns_that_were_agreed(ledger):
 DOUBLES = [(lambda f: f(2) == 4, "Doubling 2 gives 4."), (lambda f: f(0) == 0, "Doubling 0 gives 0.")]
 
 
-@pytest.mark.parametrize("untouched", [..., None, lambda x: ...])
+def starter(x):
+    """Return twice x."""
+    ...
+
+
+def starter_with_given_lines(x):
+    for _ in range(2):
+        ...
+    return x
+
+
+def no_return(x):
+    x *= 2
+
+
+def slip(x):
+    return x + dict(a=1).get("b")  # None: the learner's own mistake
+
+
+def last_column(x):
+    """An answer may hold an Ellipsis that is no gap."""
+    return np.array([x, 2 * x])[..., -1]
+
+
+class Starter:
+    def __call__(self, x):
+        """Return twice x."""
+        ...
+
+
+@pytest.mark.parametrize("untouched", [..., None, starter, starter_with_given_lines, Starter, Starter()])
 def test_an_exercise_that_was_not_touched_is_open_and_does_not_fail(untouched, capsys):
-    check("1", untouched, [(lambda f: f(2), "advice")] if callable(untouched) else DOUBLES)
-    assert "open" in capsys.readouterr().out
+    check("1", untouched, [(lambda answer: answer(2) + 1 > 0 and answer(2) == 4, "advice")])
+    assert capsys.readouterr().out.startswith("Exercise 1: open.")
+
+
+def test_a_mistake_that_mentions_none_is_the_learners_own(capsys):
+    check("1", slip, DOUBLES)
+    said = capsys.readouterr().out
+    assert said.startswith("Exercise 1: not yet. Doubling 2 gives 4. (Your answer raised TypeError: unsupported")
+
+
+def test_a_function_without_a_return_is_told_so(capsys):
+    check("1", no_return, [(lambda f: ... if f(2) is None else True, "Return a number.")])
+    assert "Does it end with `return`?" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("answer", [last_column, lambda x: np.array([x, 2 * x])[..., -1]])
+def test_an_answer_may_hold_an_ellipsis(answer, capsys):
+    check("1", answer, DOUBLES)
+    assert capsys.readouterr().out == "Exercise 1: right.\n"
 
 
 def test_a_right_answer_is_said_to_be_right(capsys):
