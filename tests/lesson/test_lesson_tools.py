@@ -3,8 +3,11 @@
 import sys
 
 import matplotlib
+import nbformat
 import numpy as np
 import pytest
+import torch
+from nbclient import NotebookClient
 
 matplotlib.use("Agg")
 
@@ -12,8 +15,11 @@ from matplotlib import pyplot as plt
 
 from transfer_utils import set_profile
 from transfer_utils.evaluation.intervals import Interval
-from transfer_utils.lesson import ClaimFailed, check, claim, ledger_table, plots, quiz, record, start
-from transfer_utils.lesson.widgets import explore
+from transfer_utils.lesson import ClaimFailed, check, claim, ledger_table, plots, quiz, record, report_runs, start
+from transfer_utils.lesson.widgets import explore, try_text
+from transfer_utils.runtime.files import checkout
+
+WIDGETS = "application/vnd.jupyter.widget-state+json"
 
 
 @pytest.fixture
@@ -43,6 +49,21 @@ def test_a_claim_is_not_judged_in_tiny_and_says_so(capsys):
     set_profile("tiny")
     claim("Two is three.", False)
     assert capsys.readouterr().out.startswith("Not judged in the profile tiny")
+
+
+def test_runs_are_reported_over_items_and_seeds(capsys):
+    labels = torch.tensor([0, 1] * 50)
+    right = torch.nn.functional.one_hot(labels, 2).float()
+    report_runs("right", "wrong", [right, right], [-right, -right], labels)
+    assert "right is above wrong by 1.000" in capsys.readouterr().out
+
+
+def test_runs_are_reported_in_balanced_accuracy(capsys):
+    labels = torch.tensor([0] * 90 + [1] * 10)
+    always_zero = torch.tensor([[1.0, 0.0]]).repeat(100, 1)
+    right = torch.nn.functional.one_hot(labels, 2).float()
+    report_runs("right", "always 0", [right, right], [always_zero, always_zero], labels, balanced=True)
+    assert "right is above always 0 by 0.500" in capsys.readouterr().out
 
 
 # --------------------------------------------------------------------- ledger
@@ -185,15 +206,76 @@ def test_a_still_picture_is_drawn_once_at_the_start_values(monkeypatch):
     assert drawn == [(2, "b")]
 
 
-def test_a_slider_starts_where_it_should_and_draws_when_it_is_moved(monkeypatch):
+@pytest.fixture
+def shown(monkeypatch):
+    """Return the list of what a person in front of a live notebook is shown."""
     monkeypatch.delenv("COURSE_STATIC", raising=False)
-    shown, drawn = [], []
-    monkeypatch.setattr("IPython.display.display", shown.append)
-    explore(lambda k: drawn.append(k), k=(2, 1, 10))
-    slider = shown[0].children[0].children[0]
+    widgets = []
+    monkeypatch.setattr("IPython.display.display", widgets.append)
+    return widgets
+
+
+def said(output):
+    return [part["text"] for part in output.outputs]
+
+
+def test_a_slider_starts_where_it_should_and_draws_when_it_is_moved(shown):
+    explore(lambda k: print(k * k), k=(2, 1, 10))
+    controls, output = shown[0].children
+    slider = controls.children[0]
     assert (slider.value, slider.min, slider.max) == (2, 1, 10)
+    assert said(output) == ["4\n"]
     slider.value = 7
-    assert drawn == [2, 7]
+    assert said(output) == ["49\n"]
+
+
+def test_an_error_at_the_start_stops_the_notebook_and_a_later_one_is_read_below_the_slider(shown):
+    explore(lambda k: print(1 / k), k=(2, 0, 10))
+    controls, output = shown[0].children
+    controls.children[0].value = 0
+    assert said(output) == ["ZeroDivisionError: division by zero\n"]
+    controls.children[0].value = 1
+    assert said(output) == ["1.0\n"]
+    with pytest.raises(ZeroDivisionError):
+        explore(lambda k: print(1 / k), k=(0, 0, 10))
+
+
+def test_text_box_answers_each_example_where_outputs_are_stored(monkeypatch):
+    monkeypatch.setenv("COURSE_STATIC", "1")
+    asked = []
+    try_text(asked.append, ["one", "two"])
+    assert asked == ["one", "two"]
+
+
+def test_text_box_survives_a_text_that_is_refused(shown):
+    def answer(sentence):
+        if sentence == "zebra":
+            raise ValueError("no word of this is known")
+        print(len(sentence))
+
+    try_text(answer, ["one", "three"])
+    menu, box, output = shown[0].children
+    menu.value = "three"
+    assert (box.value, said(output)) == ("three", ["5\n"])
+    box.value = "zebra"
+    assert said(output) == ["ValueError: no word of this is known\n"]
+
+
+def test_a_live_slider_does_not_make_nbclient_wait_for_ever():
+    """No message may go from the front end to the kernel while a cell runs: nbclient then loses replies at times."""
+    source = "from transfer_utils.lesson.widgets import explore\nexplore(lambda k: display(Math(str(k))), k=(2, 1, 10))"
+    cell = nbformat.v4.new_code_cell("from IPython.display import Math, display\n" + source)
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    from nbclient.output_widget import OutputWidget
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(checkout()))
+        patch.delenv("COURSE_STATIC", raising=False)
+        patch.setattr(OutputWidget, "send", lambda *_, **__: pytest.fail("the front end wrote to the kernel"))
+        NotebookClient(notebook, timeout=120).execute()
+    drawn = [state["state"]["outputs"] for state in notebook.metadata.widgets[WIDGETS]["state"].values()
+             if "outputs" in state["state"]]  # fmt: skip
+    assert [part["data"]["text/latex"] for part in drawn[0]] == ["$\\displaystyle 2$"]
 
 
 # -------------------------------------------------------------------- pictures

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ..runtime.progress import is_static
 
@@ -29,11 +30,40 @@ def explore(draw: Callable[..., None], **controls: Sequence) -> None:
     from IPython.display import display
 
     made = {name: _control(name.replace("_", " "), values) for name, values in controls.items()}
-    output = widgets.interactive_output(draw, made)
-    display(widgets.VBox([widgets.HBox(list(made.values())), output]))
+    display(widgets.VBox([widgets.HBox(list(made.values())), _answering(draw, made)]))
 
 
-def _control(label: str, values: Sequence):
+def _answering(draw: Callable[..., None], controls: Mapping[str, Any]) -> Any:
+    """Return a widget that shows what ``draw`` prints, and below it what it displays, for the values of ``controls``.
+
+    An error at the start values is raised; one after a control was moved is shown in the widget. What is shown
+    is sent as a whole: ``widgets.interactive_output`` lets the front end collect it, and nbclient, which runs
+    notebooks without a browser, then waits for ever now and then.
+    """
+    import ipywidgets as widgets
+    from IPython.utils.capture import capture_output
+
+    output = widgets.Output()
+
+    def redraw(change: object = None) -> None:
+        with capture_output() as shown:
+            try:
+                draw(**{name: control.value for name, control in controls.items()})
+            except Exception as error:  # whatever it is, the person who moved the slider reads it
+                if change is None:
+                    raise
+                print(f"{type(error).__name__}: {error}")
+        text = [{"output_type": "stream", "name": "stdout", "text": shown.stdout + shown.stderr}]
+        rich = [{"output_type": "display_data", "data": o.data, "metadata": o.metadata} for o in shown.outputs]
+        output.outputs = (*(text if text[0]["text"] else []), *rich)
+
+    for control in controls.values():
+        control.observe(redraw, "value")
+    redraw()
+    return output
+
+
+def _control(label: str, values: Sequence) -> Any:
     """Return a menu for a list, a slider of whole or real numbers for a tuple. ipywidgets 7 and 8."""
     import ipywidgets as widgets
 
@@ -47,18 +77,16 @@ def _control(label: str, values: Sequence):
     start, low, high, *step = values
     whole = all(isinstance(value, int) for value in values)
     slider = widgets.IntSlider if whole else widgets.FloatSlider
-    return slider(
-        value=start, min=low, max=high, step=step[0] if step else (1 if whole else (high - low) / 50),
-        description=label, continuous_update=False, style=style,
-    )  # fmt: skip
+    step = step[0] if step else 1 if whole else (high - low) / 50
+    return slider(value=start, min=low, max=high, step=step, description=label, continuous_update=False, style=style)
 
 
 def try_text(answer: Callable[[str], None], examples: Sequence[str]) -> None:
     """Ask ``answer`` about a sentence that the learner types, starting with the first of ``examples``.
 
     Args:
-        answer: prints or draws what a model says of one text. An error it raises is printed: a text that a
-            tokenizer does not know is no reason to lose the box.
+        answer: prints or draws what a model says of one text. An error about a text that was typed is printed: one that
+            a tokenizer does not know is no reason to lose the box.
 
     Where outputs are stored (``COURSE_STATIC=1``) it is called for each of the examples instead.
 
@@ -72,15 +100,8 @@ def try_text(answer: Callable[[str], None], examples: Sequence[str]) -> None:
     import ipywidgets as widgets
     from IPython.display import display
 
-    box = widgets.Text(value=examples[0], description="sentence", continuous_update=False,
-                       layout=widgets.Layout(width="95%"))  # fmt: skip
-    menu = widgets.Dropdown(options=list(examples), description="examples", layout=widgets.Layout(width="95%"))
+    wide = widgets.Layout(width="95%")
+    box = widgets.Text(value=examples[0], description="sentence", continuous_update=False, layout=wide)
+    menu = widgets.Dropdown(options=list(examples), description="examples", layout=wide)
     menu.observe(lambda change: setattr(box, "value", change["new"]), names="value")
-
-    def respond(text: str) -> None:
-        try:
-            answer(text)
-        except ValueError as error:
-            print(error)
-
-    display(widgets.VBox([menu, box, widgets.interactive_output(respond, {"text": box})]))
+    display(widgets.VBox([menu, box, _answering(lambda text: answer(text), {"text": box})]))
