@@ -96,17 +96,6 @@ def test_token_scores_average_to_the_score_of_the_text():
     assert torch.allclose(scores.mean(0), whole, atol=1e-6)
 
 
-def test_word_counts_learn_from_words_and_know_no_others():
-    from transfer_utils.data import labelled_texts
-    from transfer_utils.techniques.word_counts import word_count_scores
-
-    train = labelled_texts(["good film", "bad film", "good plot", "bad plot"] * 3, [1, 0, 1, 0] * 3)
-    test = labelled_texts(["good music", "bad music"], [1, 0])
-    assert word_count_scores(train, test, test).argmax(1).tolist() == [1, 0]
-    unknown = word_count_scores(train, test, labelled_texts(["zebra", "quartz"], [0, 1]))
-    assert torch.allclose(unknown[0], unknown[1])
-
-
 def test_runs_are_reported_over_items_and_seeds(capsys):
     from transfer_utils.lesson import report_runs
 

@@ -1,6 +1,7 @@
 """The lessons as files. It runs before the notebooks do: one that was never executed passes nbval silently."""
 
 import ast
+import dataclasses
 import json
 import re
 from collections import Counter
@@ -19,6 +20,7 @@ from transfer_utils.course.editions import (
     tags,
 )
 from transfer_utils.runtime.files import checkout
+from transfer_utils.runtime.profile import PROFILES, Profile
 
 ROOT = checkout()
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -213,6 +215,42 @@ def test_size(notebook):
     lengths = {cell.id: sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in code(notebook)}
     assert {cell: length for cell, length in lengths.items() if length > LONGEST_CELL} == {}
     assert sum(lengths.values()) / len(lengths) <= LONGEST_ON_AVERAGE
+
+
+def columns(cell):
+    """Return row -> the columns in which its entries begin, of a cell of sizes; the key ``""`` is its headline."""
+    (call,) = [node for node in ast.walk(tree_of(cell)) if isinstance(node, ast.Call)
+               and ast.unparse(node.func) == "lesson.sizes"]  # fmt: skip
+    headline = cell.source.splitlines()[call.keywords[0].lineno - 2]
+    found = {"": [headline.find(word) for word in PROFILES]}
+    for row in call.keywords:
+        assert isinstance(row.value, ast.Tuple), f"{row.arg}: an entry for each profile, in parentheses"
+        found[row.arg] = [entry.col_offset for entry in row.value.elts]
+    return found
+
+
+def asked(notebook, name):
+    """Return the attributes of ``name`` that code cells ask for."""
+    nodes = [node for cell in code(notebook) for node in ast.walk(tree_of(cell))]
+    return {n.attr for n in nodes if isinstance(n, ast.Attribute) and ast.unparse(n.value) == name}
+
+
+def test_sizes_stand_in_one_cell_with_three_columns(notebook):
+    (cell,) = cells_tagged(notebook, "sizes")
+    first, *rows = columns(cell).values()
+    assert len(first) == 3
+    assert [row for row in rows if row != first] == [], "the entries stand below tiny, laptop and full"
+
+
+def test_the_cell_of_sizes_holds_all_sizes_and_no_others(notebook):
+    (cell,) = cells_tagged(notebook, "sizes")
+    assert asked(notebook, "size") == columns(cell).keys() - {""}
+
+
+def test_a_lesson_asks_the_profile_only_for_what_all_lessons_share(notebook):
+    shared = {field.name for field in dataclasses.fields(Profile)} | {"judged"}
+    assert asked(notebook, "profile") <= shared
+    assert not {"get_profile", "set_profile", "PROFILES"} & set().union(*map(used, code(notebook)))
 
 
 def test_text_states_no_number_from_memory(notebook):

@@ -112,24 +112,6 @@ def paired_balanced_difference(
     return _percentiles(float(mean), torch.stack(drawn).mean(0), confidence)
 
 
-def paired_runs_difference(
-    runs_a: Sequence[torch.Tensor],
-    runs_b: Sequence[torch.Tensor],
-    labels: torch.Tensor,
-    *,
-    samples: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Return mean accuracy of A's runs minus that of B's on the same test images, with its bootstrap interval.
-
-    As :func:`paired_difference`, but a method may have several runs (seeds), each (N, C): on every image it
-    counts with the share of its runs that are right. The interval is over the images, not over the seeds.
-    """
-    stacked_a, stacked_b = torch.stack(list(runs_a)), torch.stack(list(runs_b))
-    return paired_difference(stacked_a, stacked_b, labels, samples=samples, confidence=confidence, seed=seed)
-
-
 def _share_right(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Return for each item the share of runs that are right, (N,), from (N, C) or (runs, N, C)."""
     return (logits.argmax(-1) == labels).double().reshape(-1, len(labels)).mean(0)

@@ -103,8 +103,10 @@ def interval_rows(axes: Axes, rows: dict[str, Interval], colours: Sequence[str] 
     axes.grid(axis="y", visible=False)
 
 
-def interval_figure(rows: dict[str, Interval], baseline: float, **labels: object) -> Figure:
-    """Return a figure of :func:`interval_rows` with a dashed line at the accuracy of the dumbest answer.
+def interval_figure(
+    rows: dict[str, Interval], baseline: float, baseline_name: str = "baseline", **labels: object
+) -> Figure:
+    """Return a figure of :func:`interval_rows` with a dashed line, usually at the accuracy of the dumbest answer.
 
     Args:
         labels: as in ``Axes.set``, e.g. ``xlabel`` and ``title``.
@@ -112,9 +114,20 @@ def interval_figure(rows: dict[str, Interval], baseline: float, **labels: object
     figure, axes = plt.subplots(figsize=(8.5, 1.4 + 0.6 * len(rows)))
     interval_rows(axes, rows)
     axes.axvline(baseline, color="black", ls="--", lw=1.5)
-    axes.annotate("baseline", (baseline, 1), xycoords=("data", "axes fraction"), xytext=(4, -4),
+    axes.annotate(baseline_name, (baseline, 1), xycoords=("data", "axes fraction"), xytext=(4, -4),
                   textcoords="offset points", va="top", fontsize=11)  # fmt: skip
     axes.set(**labels)
+    return figure
+
+
+def interval_panels(rows: dict[str, dict[str, Interval]], baseline: float, **labels: object) -> Figure:
+    """Return a figure of :func:`interval_rows`, one panel a key of ``rows``, with a dashed line at the baseline."""
+    count = max(map(len, rows.values()))
+    figure, grid = plt.subplots(1, len(rows), figsize=(12, 1.5 + 0.62 * count), squeeze=False, sharex=True)
+    for axes, (title, methods) in zip(grid.flat, rows.items(), strict=True):
+        interval_rows(axes, methods)
+        axes.axvline(baseline, color="black", ls="--", lw=1.5)
+        axes.set(title=title, **labels)
     return figure
 
 
@@ -156,20 +169,24 @@ def embedding_map(axes: Axes, points: np.ndarray, labels: np.ndarray, class_name
     axes.legend()
 
 
-def confusion(axes: Axes, guesses: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> None:
-    """Draw how many images of each class (rows) were taken for each class (columns)."""
-    counts = np.zeros((len(class_names), len(class_names)), dtype=int)
-    np.add.at(counts, (labels, guesses), 1)
-    axes.imshow(counts / counts.sum(1, keepdims=True).clip(1), vmin=0, vmax=1, cmap="Blues")
-    for (row, column), count in np.ndenumerate(counts):
-        dark = count > counts[row].sum() / 2
-        axes.text(column, row, count, ha="center", va="center", color="white" if dark else "black", fontsize=15)
-    axes.set_xticks(range(len(class_names)), class_names)
-    axes.set_yticks(range(len(class_names)), class_names)
-    axes.set(xlabel="the model says", ylabel="the experts say")
-    axes.tick_params(axis="y", rotation=90)
-    plt.setp(axes.get_yticklabels(), va="center")
+def matrix(
+    axes: Axes, shades: np.ndarray, rows: Sequence[str], columns: Sequence[str], numbers: np.ndarray | None = None
+) -> None:
+    """Draw a table of shares (R, C) as squares, the darker the larger, ``numbers`` (R, C) written into them."""
+    axes.imshow(shades, vmin=0, vmax=1 if numbers is not None else None, cmap="Blues")
+    for (row, column), number in np.ndenumerate(numbers if numbers is not None else np.empty((0, 0))):
+        colour = "white" if shades[row, column] > 0.6 else "black"
+        axes.text(column, row, f"{number:.4g}", ha="center", va="center", color=colour, fontsize=15)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
     axes.grid(visible=False)
+
+
+def log_axis(axes: Axes, x: Sequence[float]) -> None:
+    """Give the x axis a log scale with a tick at each of ``x`` and nowhere else."""
+    axes.set(xscale="log")
+    axes.set_xticks(x, [f"{value:g}" for value in x])
+    axes.xaxis.minorticks_off()
 
 
 def points(axes: Axes, x: Sequence[float], intervals: Sequence[Interval], **style: object) -> None:
@@ -177,6 +194,26 @@ def points(axes: Axes, x: Sequence[float], intervals: Sequence[Interval], **styl
     mean = np.array([interval.mean for interval in intervals])
     low, high = np.array([interval.low for interval in intervals]), np.array([interval.high for interval in intervals])
     axes.errorbar(x, mean, yerr=np.clip([mean - low, high - mean], 0, None), capsize=4, **style)
+
+
+def interval_curves(
+    rows: dict[str, Sequence[Interval]], x: Sequence[float], level: Sequence[float], **labels: object
+) -> Figure:
+    """Return a figure of intervals of each row over ``x`` on a log scale, a little apart from each other.
+
+    Args:
+        level: of guessing, or of the truth: a dotted line, one value for each of ``x``.
+        labels: as in ``Axes.set``, e.g. ``xlabel`` and ``ylabel``.
+    """
+    figure, axes = plt.subplots(figsize=(8.5, 4.6))
+    for place, (name, intervals) in enumerate(rows.items()):
+        apart = np.asarray(x) * 1.03 ** (2 * place - len(rows) + 1)
+        points(axes, apart, intervals, color=PALETTE[place], marker=MARKERS[place], label=name)
+    axes.plot(x, level, "k:")
+    log_axis(axes, x)
+    axes.set(**labels)
+    axes.legend()
+    return figure
 
 
 def learning_curve(

@@ -1,8 +1,6 @@
-"""Pictures of lessons 06 and 07: where adapters stand, tasks on one body, LoRA and its ranks."""
+"""Pictures of lessons 06 and 07: where adapters stand, methods by what learns, LoRA and its ranks."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -66,33 +64,4 @@ def adapter_places() -> Figure:
     axes.text(5, 1.1, "blue: frozen\ngreen: learns\nwhite: the norm learns", va="center")
     axes.set(xlim=(-0.2, 7.4), ylim=(-0.6, 5.9))
     axes.axis("off")
-    return figure
-
-
-def task_matrix(accuracies: np.ndarray, names: Sequence[str]) -> Figure:
-    """Draw accuracies of each task's weights (rows) on each task's test data (columns)."""
-    figure, axes = plt.subplots(figsize=(6.2, 4.6))
-    picture = axes.imshow(accuracies, vmin=0.5, vmax=1, cmap="Blues")
-    for (row, column), value in np.ndenumerate(accuracies):
-        colour = "white" if value > 0.8 else "black"
-        axes.text(column, row, f"{value:.3f}", ha="center", va="center", color=colour, fontsize=15)
-    axes.set_xticks(range(len(names)), names)
-    axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="asked about", ylabel="learned on")
-    axes.grid(visible=False)
-    figure.colorbar(picture, label="test accuracy")
-    return figure
-
-
-def storage(copy_mb: float, task_mb: float, tasks: int) -> Figure:
-    """Draw the megabytes of 1 to ``tasks`` tasks, as full copies and as one body with small files."""
-    figure, axes = plt.subplots(figsize=(8, 4))
-    count = np.arange(1, tasks + 1)
-    axes.plot(count, copy_mb * count, **plots.method_style("fine-tuning") | {"label": "fine-tuned copies"})
-    axes.plot(count, copy_mb + task_mb * count, **plots.method_style("adapters") | {"label": "one body and adapters"})
-    totals = f"{tasks} tasks: {copy_mb * tasks:.0f} MB or {copy_mb + task_mb * tasks:.0f} MB"
-    axes.set(xlabel="tasks", ylabel="MB", title=totals)
-    axes.set_ylim(bottom=0)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend()
     return figure

@@ -1,4 +1,4 @@
-"""Pictures of lessons 02 and 03: learning rates, frozen layers, schedules, what was forgotten."""
+"""Pictures of lesson 02: learning rates (15 draws them, too), frozen layers, runs, what was forgotten."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from ...evaluation.intervals import Interval
 from ...models.layer_groups import LayerGroup
 from ...training.loop import FitResult
-from ...training.unfreezing import UnfreezingSchedule
 from .. import plots
 
 
@@ -56,9 +55,8 @@ def rate_sweep(by_rate: dict[float, dict], baseline: float) -> Figure:
     middle.set(ylabel="% of their length", yscale="log", title="how far the weights moved")
     right.set(ylabel="share of old names kept", ylim=(-0.05, 1.05), title="on photographs")
     for axes in (left, middle, right):
-        axes.set(xscale="log", xlabel="learning rate of the head")
-        axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
-        axes.minorticks_off()
+        plots.log_axis(axes, rates)
+        axes.set(xlabel="learning rate of the head")
     left.legend(loc="upper right")
     right.legend(loc="upper right")
     return figure
@@ -161,25 +159,4 @@ def kept_names(kept: dict[str, tuple[Interval, Interval]]) -> Figure:
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     axes.legend(loc="lower right")
-    return figure
-
-
-def differences(intervals: dict[str, Interval]) -> Figure:
-    """Draw differences in test accuracy between methods, one row each, and a line where they are equal."""
-    figure, axes = plt.subplots(figsize=(8.5, 3.8))
-    plots.interval_rows(axes, intervals)
-    axes.axvline(0, color="black", lw=1.5)
-    axes.set(xlabel="difference in test accuracy, 95 % interval over the cells", title="Who is better, and is it sure?")
-    return figure
-
-
-def schedule_grid(schedule: UnfreezingSchedule, groups: Sequence[LayerGroup], epochs: int, title: str = "") -> Figure:
-    """Draw layer groups by epoch: dark where a group learns, pale where it is frozen."""
-    learns = [[i >= len(groups) - schedule.groups_at(e) for e in range(epochs)] for i in range(len(groups))]
-    figure, axes = plt.subplots(figsize=(8, 4))
-    axes.pcolormesh(np.arange(epochs + 1) + 0.5, np.arange(len(groups) + 1), np.array(learns, dtype=float),
-                    cmap="Blues", vmin=-0.3, vmax=1.4, edgecolor="white", linewidth=2)  # fmt: skip
-    axes.set_yticks(np.arange(len(groups)) + 0.5, [group.name for group in groups])
-    axes.set(xlabel="epoch", title=title or "dark: learns, pale: frozen", xticks=range(1, epochs + 1))
-    axes.grid(visible=False)
     return figure

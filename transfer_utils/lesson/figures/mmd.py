@@ -10,7 +10,6 @@ import torch
 from matplotlib.figure import Figure
 
 from ...data import LabelledImages
-from ...evaluation.intervals import Interval
 from ...techniques.mmd import SCALES, mean_kernel
 from .. import plots
 
@@ -43,20 +42,6 @@ def shuffled(values: dict[str, Sequence[float]], xlabel: str) -> Figure:
     return figure
 
 
-def estimates(rows: dict[str, Sequence[Interval]], sizes: Sequence[int]) -> Figure:
-    """Draw intervals of estimates over the number of points in a sample, around the truth, which is 0."""
-    figure, axes = plt.subplots(figsize=(8.5, 4.2))
-    for place, (name, intervals) in enumerate(rows.items()):
-        style = {"color": plots.PALETTE[place], "marker": plots.MARKERS[place], "label": name}
-        plots.points(axes, np.asarray(sizes) * 1.02 ** (2 * place - 1), intervals, **style)
-    axes.axhline(0, color="black", ls="--", lw=1.5)
-    axes.set(xscale="log", xlabel="points in each sample (log scale)", ylabel="estimate of MMD²")
-    axes.set_xticks(sizes, sizes)
-    axes.minorticks_off()
-    axes.legend()
-    return figure
-
-
 def gradient_by_bandwidth(bandwidths: Sequence[float], lengths: dict[str, Sequence[float]], median: float) -> Figure:
     """Draw the length of the gradient against the bandwidth for several kernels, both on log scales.
 
@@ -79,9 +64,8 @@ def growth(sizes: Sequence[int], seconds: dict[str, Sequence[float]]) -> Figure:
     for place, (name, values) in enumerate(seconds.items()):
         style = {"color": plots.PALETTE[place], "marker": plots.MARKERS[place], "label": name}
         axes.plot(sizes, 1000 * np.asarray(values), **style)
-    axes.set(xscale="log", yscale="log", xlabel="features of each domain (log scale)", ylabel="ms (log scale)")
-    axes.set_xticks(sizes, sizes)
-    axes.xaxis.minorticks_off()
+    plots.log_axis(axes, sizes)
+    axes.set(yscale="log", xlabel="features of each domain (log scale)", ylabel="ms (log scale)")
     axes.legend()
     return figure
 

@@ -70,37 +70,6 @@ def accuracies_by_setting(rows: dict[str, Sequence[Interval]]) -> Figure:
     return figure
 
 
-def interval_curves(
-    rows: dict[str, Sequence[Interval]], x: Sequence[int], guessing: Sequence[float], **labels: object
-) -> Figure:
-    """Draw intervals of each row over ``x`` on a log scale, a little apart from each other, guessing dotted.
-
-    Args:
-        labels: as in ``Axes.set``, e.g. ``xlabel`` and ``ylabel``.
-    """
-    figure, axes = plt.subplots(figsize=(8.5, 4.6))
-    for place, (name, intervals) in enumerate(rows.items()):
-        apart = np.asarray(x) * 1.03 ** (2 * place - len(rows) + 1)
-        style = {"color": plots.PALETTE[place], "marker": plots.MARKERS[place], "label": name}
-        plots.points(axes, apart, intervals, **style)
-    axes.plot(x, guessing, "k:", label="guessing")
-    axes.set(xscale="log", **labels)
-    axes.set_xticks(x, x)
-    axes.minorticks_off()
-    axes.legend()
-    return figure
-
-
-def rounds(times: dict[str, Interval]) -> Figure:
-    """Draw the milliseconds of an episode, a point with its interval each."""
-    figure, axes = plt.subplots(figsize=(8, 2.6))
-    for place, interval in enumerate(times.values()):
-        plots.points(axes, [place], [interval], color=plots.PALETTE[place], marker=plots.MARKERS[place], ms=10)
-    axes.set(xlim=(-0.6, len(times) - 0.4), ylim=(0, 1.2 * max(i.high for i in times.values())), ylabel="ms an episode")
-    axes.set_xticks(range(len(times)), list(times))
-    return figure
-
-
 def prototype_map(
     support: torch.Tensor, support_labels: torch.Tensor, queries: torch.Tensor, labels: torch.Tensor,
     said: torch.Tensor, names: Sequence[str], title: str,

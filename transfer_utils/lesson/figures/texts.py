@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...evaluation.calibration import Bin
@@ -29,11 +28,9 @@ def token_grid(rows: Sequence[Sequence[str]]) -> Figure:
 def attention_map(weights: np.ndarray, tokens: Sequence[str]) -> Figure:
     """Draw the attention weights (T, T) of one head: the token in a row looks at those in the columns."""
     figure, axes = plt.subplots(figsize=(6.6, 5.6))
-    axes.imshow(weights, cmap="Blues", vmin=0)
-    axes.set_xticks(range(len(tokens)), tokens, rotation=60, ha="right")
-    axes.set_yticks(range(len(tokens)), tokens)
+    plots.matrix(axes, weights, tokens, tokens)
+    axes.tick_params(axis="x", rotation=60)
     axes.set(xlabel="looked at", ylabel="looks")
-    axes.grid(visible=False)
     return figure
 
 
@@ -48,22 +45,21 @@ def accuracy_by_layer(runs: Sequence[Sequence[float]], chosen: int, title: str) 
 
 
 def reliability_pair(before: Sequence[Bin], after: Sequence[Bin]) -> Figure:
-    """Draw confidence against accuracy, beside each other before and after temperature scaling."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True)
-    reliability(left, before, "as it comes out")
-    reliability(right, after, "divided by the temperature", plots.GREEN)
+    """Draw confidence against accuracy before and after temperature scaling.
+
+    One point is a bin, its size tells the number of predictions in it.
+    """
+    figure, grid = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True)
+    kinds = ((before, "as it comes out", plots.RED), (after, "divided by the temperature", plots.GREEN))
+    for axes, (bins, title, colour) in zip(grid, kinds, strict=True):
+        sure, right = [part.confidence for part in bins], [part.accuracy for part in bins]
+        areas = [20 + 900 * part.count / sum(part.count for part in bins) for part in bins]
+        axes.plot([0.5, 1], [0.5, 1], color="black", ls="--", lw=1.5, label="as sure as right")
+        axes.plot(sure, right, color=colour, lw=1.5)
+        axes.scatter(sure, right, s=areas, color=colour, alpha=0.6)
+        axes.set(xlabel="mean confidence", ylabel="share that is right", title=title, xlim=(0.45, 1.03))
+        axes.legend(loc="upper left")
     return figure
-
-
-def reliability(axes: Axes, bins: Sequence[Bin], title: str, colour: str = plots.RED) -> None:
-    """Draw confidence against accuracy, one point a bin, its size by the number of predictions in it."""
-    total = sum(part.count for part in bins)
-    axes.plot([0.5, 1], [0.5, 1], color="black", ls="--", lw=1.5, label="as sure as right")
-    axes.plot([part.confidence for part in bins], [part.accuracy for part in bins], color=colour, lw=1.5)
-    axes.scatter([part.confidence for part in bins], [part.accuracy for part in bins],
-                 s=[20 + 900 * part.count / total for part in bins], color=colour, alpha=0.6)  # fmt: skip
-    axes.set(xlabel="mean confidence", ylabel="share that is right", title=title, xlim=(0.45, 1.03))
-    axes.legend(loc="upper left")
 
 
 def share_cut(lengths: dict[str, np.ndarray], cut: int) -> Figure:
@@ -95,9 +91,8 @@ def label_budgets(curves: dict[str, Sequence[Sequence[float]]], budgets: Sequenc
     for (name, runs), (colour, marker) in zip(curves.items(), looks, strict=False):
         plots.band(axes, budgets, runs, color=colour, marker=marker, label=name)
     axes.axhline(baseline, color="black", ls="--", lw=1.5, label="more frequent name")
-    axes.set(xscale="log", xlabel="labelled sentences (log scale)", ylabel="test accuracy")
-    axes.minorticks_off()
-    axes.set_xticks(budgets, budgets)
+    plots.log_axis(axes, budgets)
+    axes.set(xlabel="labelled sentences (log scale)", ylabel="test accuracy")
     axes.legend(loc="lower right")
     return figure
 
