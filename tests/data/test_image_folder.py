@@ -149,6 +149,15 @@ def test_a_broken_image_is_found_before_training_by_name(image_tree, how, suffix
     assert sum(sizes(data.image_folder(root, check=False))) == 25
 
 
+def test_links_that_lead_nowhere_are_counted_and_the_first_is_named(image_tree):
+    root = image_tree({"cat": 12, "dog": 12})
+    for number in (3, 7):
+        (root / f"cat/gone {number}.png").symlink_to(root / "nowhere.png")
+    (root / "dog/good.png").symlink_to(root / "dog/0.png")
+    with pytest.warns(UserWarning, match="2 of the images are links that lead nowhere.*first .*cat/gone 3.png"):
+        assert sum(sizes(data.image_folder(root))) == 25
+
+
 def test_of_several_broken_images_the_first_is_named_and_the_rest_counted(image_tree):
     root = image_tree({"cat": 12, "dog": 12})
     for number in (3, 5, 7):

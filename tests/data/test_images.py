@@ -186,6 +186,11 @@ def test_splits_are_limited_only_where_they_are_larger():
     assert limited.class_names == ("class 0", "class 1")
 
 
+def test_images_and_splits_are_compared_as_objects():
+    assert tiny_images(4) not in [tiny_images(4)]
+    assert tiny_splits(4) != tiny_splits(4)
+
+
 def test_splits_are_resized_together():
     small = tiny_splits(4).resized(8)
     assert {split[0][0].size for split in (small.train, small.validation, small.test)} == {(8, 8)}

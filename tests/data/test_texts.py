@@ -96,7 +96,17 @@ def test_an_item_is_a_text_or_its_tokens_and_the_number_of_its_class():
     tokens, label = texts.with_transform(read)[3]
     assert label == 1
     assert torch.equal(tokens["input_ids"], read([texts.texts[3]])["input_ids"])
-    assert texts.with_transform(None) == texts.with_transform(read).with_transform(None)
+    assert texts.with_transform(read).with_transform(None)[3] == texts[3]
+
+
+def test_data_sets_are_compared_as_objects_because_tensors_have_no_one_truth_value():
+    texts, same = tiny_texts(6), tiny_texts(6)
+    assert texts == texts
+    assert texts != same
+    assert same not in [texts]
+    assert texts.fingerprint() == same.fingerprint()
+    splits = [text_splits(texts.texts * 4, texts.labels.tolist() * 4) for _ in range(2)]
+    assert splits[0] != splits[1]
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)

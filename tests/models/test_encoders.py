@@ -343,5 +343,5 @@ def test_a_classifier_of_one_class_is_refused():
 
 def test_an_encoder_that_is_not_here_is_named_at_once_with_what_to_do(monkeypatch):
     monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"waits {seconds} s to try again"))
-    with pytest.raises(SourceMissing, match="no/such-model are not on this machine.*use the bundled 'minilm'"):
+    with pytest.raises(SourceMissing, match="(?s)no/such-model are not on this machine.*use the bundled 'minilm'"):
         load_encoder("no/such-model")

@@ -66,6 +66,16 @@ def test_prototypes_agree_with_easyfsl_after_the_root(shots):
     torch.testing.assert_close(prototypes(support, labels)[0], oracle.prototypes, atol=1e-12, rtol=0)
 
 
+def test_the_cosine_is_to_the_mean_of_directions_so_a_long_embedding_counts_no_more_than_a_short_one():
+    support, labels, queries, _ = task(shots=3)
+    lengths = torch.tensor([100.0, 1.0, 0.01]).repeat(4)[:, None]
+    unit = support / support.norm(dim=1, keepdim=True)
+    centres = torch.stack([unit[labels == k].mean(0) for k in range(4)])
+    expected = F.cosine_similarity(queries[:, None], centres[None], dim=2)
+    torch.testing.assert_close(by_cosine(support, labels, queries), expected)
+    torch.testing.assert_close(by_cosine(support * lengths, labels, queries), expected)
+
+
 def test_cosines_agree_with_those_of_easyfsl():
     support, labels, queries, _ = task(shots=1)
     oracle = PrototypicalNetworks(nn.Identity())

@@ -38,7 +38,7 @@ ALPHABETS = {  # split -> alphabet -> code points from, to (both included)
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AlphabetSplits(ImageSplits):
     """Splits whose classes differ: each has its own alphabets, so each has its own ``class_names``, from 0 on.
 

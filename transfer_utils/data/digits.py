@@ -23,12 +23,9 @@ from .rendering import Distortion, distort, font_path, render
 SIZE = 8
 FONTS = ("DejaVuSans", "DejaVuSans-Oblique", "DejaVuSansMono-Bold", "DejaVuSerif", "DejaVuSerif-Italic", "STIXGeneral",
          "STIXGeneralItalic", "cmr10", "cmss10", "cmtt10")  # fmt: skip
-
-
 PER_FONT = 30  # images of each digit in each font
 HANDLIKE = Distortion(rotation=12, smallest=0.85, largest=1.1, shear=0.2, shift=0.08, elastic=0.06, noise=0.0)
 CLASS_NAMES = tuple("0123456789")
-TEST_SHARE, VALIDATION_SHARE = 0.25, 0.15
 
 
 def load(domain: Literal["rendered", "handwritten"] = "handwritten") -> ImageSplits:
@@ -41,7 +38,7 @@ def load(domain: Literal["rendered", "handwritten"] = "handwritten") -> ImageSpl
         raise ValueError(f"Digits have the domains 'rendered' and 'handwritten', not {domain!r}.")
     pixels, labels = _rendered() if domain == "rendered" else _handwritten()
     everything = LabelledImages(list(pixels), torch.from_numpy(labels), CLASS_NAMES, Image.fromarray)
-    parts = three_way_split(labels, TEST_SHARE, VALIDATION_SHARE, seed=0)
+    parts = three_way_split(labels)
     licence = "CC BY 4.0" if domain == "handwritten" else "fonts of matplotlib, free use"
     source = "UCI digits, Alpaydin and Kaynak 1998" if domain == "handwritten" else "rendered from matplotlib's fonts"
     return ImageSplits(f"digits {domain}", *(everything.subset(part) for part in parts), licence, f"Digits: {source}")

@@ -27,8 +27,6 @@ from .images import ImageSplits, LabelledImages
 from .labelled import three_way_split
 
 CLASS_NAMES = ("functional", "defective")
-TEST_SHARE = 0.25
-VALIDATION_SHARE = 0.15
 BLOCK_LENGTH = 72  # cells in a row that go to the same split; a module has 60 or 72 of them
 
 
@@ -84,10 +82,10 @@ def _labels() -> tuple[list[Path], np.ndarray, np.ndarray]:
 
 def _random_split(grades: np.ndarray, types: np.ndarray) -> list[np.ndarray]:
     groups = np.char.add(np.char.mod("%.2f ", grades), types)
-    return list(three_way_split(groups, TEST_SHARE, VALIDATION_SHARE, seed=0))
+    return list(three_way_split(groups))
 
 
 def _block_split(count: int) -> list[np.ndarray]:
     blocks = np.arange(count) // BLOCK_LENGTH
-    parts = three_way_split(np.zeros(blocks[-1] + 1), TEST_SHARE, VALIDATION_SHARE, seed=0)
+    parts = three_way_split(np.zeros(blocks[-1] + 1))
     return [np.flatnonzero(np.isin(blocks, part)) for part in parts]

@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 
 from ..runtime.progress import progress_bar
 from .images import ImageSplits, LabelledImages
-from .labelled import stratified_draw, three_way_split
+from .labelled import TEST_SHARE, VALIDATION_SHARE, stratified_draw, three_way_split
 
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 SPLIT_NAMES = {"train": "train", "val": "validation", "validation": "validation", "valid": "validation", "test": "test"}
@@ -32,8 +32,8 @@ class UnreadableImage(ValueError):
 def image_folder(
     root: str | Path,
     *,
-    validation_share: float = 0.15,
-    test_share: float = 0.25,
+    validation_share: float = VALIDATION_SHARE,
+    test_share: float = TEST_SHARE,
     seed: int = 0,
     check: bool = True,
 ) -> ImageSplits:
@@ -50,6 +50,8 @@ def image_folder(
         ValueError: fewer than two classes, a class without images or with too few to
             split, or splits whose classes differ.
         UnreadableImage: a file cannot be decoded. Names the first and counts the rest.
+
+    Links that lead nowhere are left out; a warning counts them and names the first.
     """
     root = Path(root)
     if not root.is_dir():
@@ -90,13 +92,13 @@ def _read_classes(folder: Path) -> LabelledImages:
             f"{folder} has {len(classes)} class folder(s); a classifier needs two or more. "
             "Lay the images out as root/class/file, for example photos/cat/1.jpg."
         )
-    paths, labels = [], []
+    paths, labels, dangling = [], [], []
     for label, class_folder in enumerate(classes):
-        found = sorted(
-            p
-            for p in class_folder.rglob("*")
-            if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file()
+        listed = sorted(
+            p for p in class_folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")
         )
+        found = [p for p in listed if p.is_file()]
+        dangling += [p for p in listed if p.is_symlink() and not p.exists()]
         if not found:
             raise ValueError(
                 f"The class folder {class_folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}). "
@@ -104,6 +106,12 @@ def _read_classes(folder: Path) -> LabelledImages:
             )
         paths += found
         labels += [label] * len(found)
+    if dangling:
+        warnings.warn(
+            f"{len(dangling)} of the images are links that lead nowhere and are left out, the first {dangling[0]}. "
+            "Copy the images there, or delete the links.",
+            stacklevel=3,
+        )
     identity = tuple(f"{p.relative_to(folder)} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in paths)
     names = tuple(p.name for p in classes)
     return LabelledImages(paths, torch.tensor(labels), names, read_rgb, identity=identity)

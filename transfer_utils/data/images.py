@@ -17,7 +17,7 @@ from ..runtime.progress import progress_bar
 from .labelled import Labelled, Splits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelledImages(Labelled):
     """Images with integer labels, and a transform that is applied on the way out.
 
@@ -88,7 +88,7 @@ class LabelledImages(Labelled):
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageSplits(Splits[LabelledImages]):
     """Images divided once: learn on ``train``, choose on ``validation``, report ``test`` once."""
 

@@ -65,7 +65,7 @@ class Labelled(Dataset):
 Items = TypeVar("Items", bound=Labelled)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # == would compare tensors, which have no one truth value
 class Splits(Generic[Items]):
     """A data set divided once: learn on ``train``, choose on ``validation``, report ``test`` once."""
 
@@ -132,7 +132,12 @@ def stratified_draw(groups: np.ndarray, count: int, seed: int) -> np.ndarray:
     return random.permutation(np.concatenate(chosen))
 
 
-def three_way_split(groups: np.ndarray, test: float, validation: float, seed: int) -> tuple[np.ndarray, ...]:
+TEST_SHARE, VALIDATION_SHARE = 0.25, 0.15  # of all items; what is left, 60 %, is trained on
+
+
+def three_way_split(
+    groups: np.ndarray, test: float = TEST_SHARE, validation: float = VALIDATION_SHARE, seed: int = 0
+) -> tuple[np.ndarray, ...]:
     """Return sorted indices of train, validation and test, each group in proportion.
 
     Args:

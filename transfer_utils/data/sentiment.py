@@ -27,11 +27,7 @@ DOMAINS = {
     "news": "nytEditorialSnippets_GroundTruth.txt",
     "tweets": "tweets_GroundTruth.txt",
 }
-
-
 NEUTRAL = 0.5  # a mean rating closer to 0 than this is neither positive nor negative
-TEST_SHARE = 0.25
-VALIDATION_SHARE = 0.15
 
 
 def load(domain: str = "films") -> TextSplits:
@@ -58,7 +54,7 @@ def load(domain: str = "films") -> TextSplits:
     everything = LabelledTexts(
         tuple(texts[i] for i in kept), torch.from_numpy(labels), CLASS_NAMES, extra={"rating": ratings[kept]}
     )
-    parts = three_way_split(labels, TEST_SHARE, VALIDATION_SHARE, seed=0)
+    parts = three_way_split(labels)
     source = sources()["sentiment"]
     return TextSplits(f"sentiment {domain}", *(everything.subset(p) for p in parts), source.licence, source.attribution)
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from .labelled import Labelled, Splits, three_way_split
+from .labelled import TEST_SHARE, VALIDATION_SHARE, Labelled, Splits, three_way_split
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelledTexts(Labelled):
     """Texts with integer labels, and a transform from a list of texts to what the model reads.
 
@@ -78,7 +78,7 @@ class LabelledTexts(Labelled):
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TextSplits(Splits[LabelledTexts]):
     """Texts divided once: learn on ``train``, choose on ``validation``, report ``test`` once."""
 
@@ -109,8 +109,8 @@ def text_splits(
     labels: Sequence[Hashable],
     *,
     name: str = "your texts",
-    validation_share: float = 0.15,
-    test_share: float = 0.25,
+    validation_share: float = VALIDATION_SHARE,
+    test_share: float = TEST_SHARE,
     seed: int = 0,
 ) -> TextSplits:
     """Return your own texts as train, validation and test splits, every class in its own proportion.

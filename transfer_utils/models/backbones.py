@@ -156,10 +156,7 @@ def _make_head_linear(model: nn.Module, name: str) -> None:
 
     convolution = model.get_submodule(name)
     linear = nn.Linear(convolution.in_channels, convolution.out_channels)
-    weights = {
-        key: tensor.flatten(1) if key == "weight" else tensor for key, tensor in convolution.state_dict().items()
-    }
-    linear.load_state_dict(weights)
+    linear.weight.data, linear.bias.data = convolution.weight.data.flatten(1), convolution.bias.data
     model.set_submodule(name, linear)
     pool = [module for module in model.modules() if isinstance(module, SelectAdaptivePool2d)][-1]
     pool.flatten = nn.Flatten(1)  # (N, D, 1, 1) -> (N, D)
