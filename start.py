@@ -312,7 +312,8 @@ def install(torch: str) -> None:
         Stop: a package could not be installed.
     """
     python = str(venv_python(VENV, os.name))
-    uv = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python]
+    # with the certificates of the system, as pip: networks of schools and companies often have one of their own
+    uv = [python, "-m", "uv", "pip", "install", "--quiet", "--system-certs", "--python", python]
     pinned = [*uv, "--constraints", "requirements.txt"]
     failed = (
         run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"uv=={UV_VERSION}")
