@@ -1,11 +1,16 @@
 """Files are whole or not there; archives stay inside their folder; another file than expected is refused."""
 
+import errno
 import io
 import os
+import subprocess
+import sys
 import tarfile
 import zipfile
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from transfer_utils.runtime.files import WrongHash, cache_folder, check_hash, sha256, unpack, write_atomically
 
@@ -61,6 +66,74 @@ def test_a_process_killed_while_it_writes_leaves_the_old_file(tmp_path):
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -9
     assert file.read_text() == "old"
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_write_and_other_peoples_files_stay(tmp_path):
+    script = (
+        "import os, sys, pathlib; from transfer_utils.runtime.files import write_atomically\n"
+        "write_atomically(pathlib.Path(sys.argv[1]), lambda part: (part.write_text('ne'), os.kill(os.getpid(), 9)))"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "old name")], check=False)
+    assert killed.returncode == -9
+    (left,) = tmp_path.iterdir()
+    assert left.name.endswith(".part")
+    (tmp_path / ".mine.part").write_text("a file of the user's")
+
+    def write(part):
+        write_atomically(tmp_path / "inner", lambda other: other.write_text("a write during a write"))
+        part.write_text("all")
+
+    write_atomically(tmp_path / "new name", write)
+    assert sorted(os.listdir(tmp_path)) == [".mine.part", "inner", "new name"]
+
+
+FULL = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    RuntimeError("[enforce fail at inline_container.cc] . PytorchStreamWriter failed: No space left on device"),
+]
+
+
+@pytest.mark.parametrize("error", FULL)
+def test_a_full_disk_is_named_with_what_to_do(tmp_path, error):
+    (tmp_path / "file").write_text("old")
+
+    def half(part):
+        part.write_text("ne")
+        raise error
+
+    with pytest.raises(OSError, match=r"^no space left on .+: .*file was not written.*before is whole.*Free some"):
+        write_atomically(tmp_path / "file", half)
+    assert (tmp_path / "file").read_text() == "old"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Return a folder on a disk of one megabyte, where this user may make one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("no disk of our own can be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def write_checkpoint(part, size):
+    torch.save({"weights": torch.zeros(size)}, part)
+
+
+def write_cache(part, size):
+    save_file({"features": torch.zeros(size)}, part)
+
+
+@pytest.mark.parametrize("write", [write_checkpoint, write_cache])
+def test_a_disk_that_is_really_full_leaves_what_was_there(small_disk, write):
+    file = small_disk / "file"
+    write_atomically(file, lambda part: write(part, 1000))
+    before = file.read_bytes()
+    with pytest.raises(OSError, match=f"no space left on tmpfs .{small_disk}.: {file} was not written"):
+        write_atomically(file, lambda part: write(part, 10**6))
+    assert file.read_bytes() == before
+    assert os.listdir(small_disk) == ["file"]
 
 
 def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path):

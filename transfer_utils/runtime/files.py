@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import platform
+import re
+import shutil
 import tarfile
 import tempfile
 import zipfile
@@ -69,20 +73,75 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
     Whoever reads ``path`` sees the old file or the new one, never a part of one,
     even when the process is killed half-way or the disk is full.
+
+    Raises:
+        PermissionError: the folder cannot be written.
+        DiskFull: with the device, and what to do.
     """
     path = Path(path)
-    writable(path.parent)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    _remove_leftovers(writable(path.parent))
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{_owner()}.", suffix=".part")
     os.close(handle)
     try:
         write(Path(name))
-        with open(name, "rb") as written:
+        with open(name, "rb+") as written:
             os.fsync(written.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
+        full = _is_full(error, path.parent)
         Path(name).unlink(missing_ok=True)
+        if full:
+            raise DiskFull(path) from error
         raise
+
+
+class DiskFull(OSError):
+    """A file could not be written because its disk is full; what was there before is whole."""
+
+    def __init__(self, path: Path):
+        super().__init__(
+            errno.ENOSPC,
+            f"no space left on {_device(path.parent)}: {path} was not written, and what was there before is whole. "
+            "Free some space there, or choose a folder on another disk (TRANSFER_CACHE, TRANSFER_DOWNLOADS, the path "
+            "of the checkpoint)",
+        )
+
+    def __str__(self) -> str:
+        return f"{self.strerror}."
+
+
+def _is_full(error: BaseException, folder: Path) -> bool:
+    """Return whether a full disk is behind ``error``; PyTorch and safetensors say it in words of their own."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOSPC
+    if not isinstance(error, Exception):
+        return False
+    return "No space left" in str(error) or shutil.disk_usage(folder).free < 1 << 16
+
+
+def _device(folder: Path) -> str:
+    """Return the device and the mount point that ``folder`` lies on."""
+    import psutil
+
+    mounts = [disk for disk in psutil.disk_partitions(all=True) if folder.resolve().is_relative_to(disk.mountpoint)]
+    nearest = max(mounts, key=lambda disk: len(disk.mountpoint), default=None)
+    return f"{nearest.device} ({nearest.mountpoint})" if nearest else f"the disk of {folder}"
+
+
+def _owner() -> str:
+    """Return a name for this process: while it runs, its unfinished files are its own."""
+    return f"{platform.node()}-{os.getpid()}"
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Delete unfinished files of processes of this machine that were killed while they wrote."""
+    import psutil
+
+    for part in folder.glob(f".*.{platform.node()}-*.part"):
+        process = re.search(r"-(\d+)\.[^.]+\.part$", part.name)
+        if process and not psutil.pid_exists(int(process[1])):
+            part.unlink(missing_ok=True)
 
 
 def sha256(paths: Path | Iterable[Path]) -> str:
