@@ -2,10 +2,12 @@
 
 import re
 import tomllib
+from importlib import metadata
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from transfer_utils.runtime.files import checkout
 
@@ -31,6 +33,28 @@ def pins():
 
 def conda():
     return yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+
+
+def needed(requirement, seen):
+    """Add what ``requirement`` brings along in this environment to ``seen``."""
+    for extra in requirement.extras or {""}:
+        if (requirement.name, extra) in seen:
+            continue
+        seen.add((requirement.name, extra))
+        for line in metadata.requires(requirement.name) or []:
+            further = Requirement(line)
+            if further.marker is None or further.marker.evaluate({"extra": extra}):
+                needed(further, seen)
+
+
+def test_every_package_that_is_installed_is_pinned():
+    """Set-up takes requirements.txt as constraints: a package that it lacks would come in any version."""
+    seen = set()
+    for requirement in ranges().values():
+        needed(requirement, seen)
+    names = {canonicalize_name(name) for name, _ in seen}
+    assert len(names) > 100
+    assert names <= {canonicalize_name(name) for name in pins()}, "make the list again, see CONTRIBUTING.md"
 
 
 @pytest.mark.parametrize("name", sorted(ranges()))
