@@ -33,6 +33,12 @@ def test_a_matrix_shows_rows_from_the_top_and_light_numbers_on_dark():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["fine", "broken"]
 
 
+def test_shares_in_a_matrix_have_three_decimals():
+    _, axes = plt.subplots()
+    plots.matrix(axes, np.array([[0.7]]), ["films"], ["tweets"], np.array([[0.7]]))
+    assert axes.texts[0].get_text() == "0.700"
+
+
 def test_a_matrix_without_numbers_is_shades_alone():
     _, axes = plt.subplots()
     plots.matrix(axes, np.eye(3) / 10, "abc", "abc")
@@ -42,9 +48,9 @@ def test_a_matrix_without_numbers_is_shades_alone():
 
 def test_curves_of_intervals_stand_beside_each_other_over_their_level():
     rows = {"one": [Interval(0.5, 0.4, 0.6)] * 3, "two": [Interval(0.7, 0.6, 0.8)] * 3}
-    (axes,) = plots.interval_curves(rows, [1, 10, 100], [0.5, 0.2, 0.1], ylabel="accuracy").axes
+    (axes,) = plots.interval_curves(rows, [1, 10, 100], [0.5, 0.2, 0.1], "chance", ylabel="accuracy").axes
     assert axes.get_ylabel() == "accuracy"
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["one", "two"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["chance", "one", "two"]
     first, second = (container.lines[0].get_xdata() for container in axes.containers)
     assert np.all(first < [1, 10, 100])
     assert np.all(second > [1, 10, 100])

@@ -176,7 +176,8 @@ def matrix(
     axes.imshow(shades, vmin=0, vmax=1 if numbers is not None else None, cmap="Blues")
     for (row, column), number in np.ndenumerate(numbers if numbers is not None else np.empty((0, 0))):
         colour = "white" if shades[row, column] > 0.6 else "black"
-        axes.text(column, row, f"{number:.4g}", ha="center", va="center", color=colour, fontsize=15)
+        text = f"{number:.3f}" if isinstance(number, float) else str(number)
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=15)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     axes.grid(visible=False)
@@ -197,19 +198,23 @@ def points(axes: Axes, x: Sequence[float], intervals: Sequence[Interval], **styl
 
 
 def interval_curves(
-    rows: dict[str, Sequence[Interval]], x: Sequence[float], level: Sequence[float], **labels: object
+    rows: dict[str, Sequence[Interval]],
+    x: Sequence[float],
+    level: Sequence[float],
+    level_name: str = "guessing",
+    **labels: object,
 ) -> Figure:
     """Return a figure of intervals of each row over ``x`` on a log scale, a little apart from each other.
 
     Args:
-        level: of guessing, or of the truth: a dotted line, one value for each of ``x``.
+        level: a dotted line, one value for each of ``x``; ``level_name`` says in the legend what it is.
         labels: as in ``Axes.set``, e.g. ``xlabel`` and ``ylabel``.
     """
     figure, axes = plt.subplots(figsize=(8.5, 4.6))
     for place, (name, intervals) in enumerate(rows.items()):
         apart = np.asarray(x) * 1.03 ** (2 * place - len(rows) + 1)
         points(axes, apart, intervals, color=PALETTE[place], marker=MARKERS[place], label=name)
-    axes.plot(x, level, "k:")
+    axes.plot(x, level, "k:", label=level_name)
     log_axis(axes, x)
     axes.set(**labels)
     axes.legend()
