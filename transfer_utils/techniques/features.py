@@ -6,7 +6,9 @@ in every epoch is work without a result, so the answers are stored, in memory an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, overload
 
 import torch
 from torch import nn
@@ -14,6 +16,7 @@ from torch.utils.data import TensorDataset
 
 from ..data import Labelled, Splits
 from ..models.heads import get_head
+from .stored_activations import ActivationSplits, StoredActivations, stored_activations
 from .stored_outputs import stored_outputs
 
 
@@ -74,26 +77,54 @@ class FeatureSplits:
         return replace(self, train=train)
 
 
+@overload
+def extract_features(model: nn.Module, data: Labelled, *, at: None = None, **options: Any) -> Features: ...
+@overload
+def extract_features(model: nn.Module, data: Splits, *, at: None = None, **options: Any) -> FeatureSplits: ...
+@overload
+def extract_features(model: nn.Module, data: Labelled, *, at: str | int, **options: Any) -> StoredActivations: ...
+@overload
+def extract_features(model: nn.Module, data: Splits, *, at: str | int, **options: Any) -> ActivationSplits: ...
+
+
 def extract_features(
     model: nn.Module,
     data: Labelled | Splits,
     *,
+    at: str | int | None = None,
+    variants: Sequence[str] = ("identity",),
+    dtype: torch.dtype = torch.float16,
     batch_size: int = 32,
     cache: bool = True,
     progress: bool = True,
-) -> Features | FeatureSplits:
+) -> Features | FeatureSplits | StoredActivations | ActivationSplits:
     """Return what goes into the head of ``model`` for every item, extracted once and cached on disk.
+
+    With ``at``, the activations in the middle of a network for images instead, for training what is above with
+    :func:`transfer_utils.techniques.upper_half.upper_half`. That is fine-tuning with the layers below frozen, without
+    asking them in every epoch.
 
     Args:
         model: a backbone from :func:`transfer_utils.load_backbone`, or an encoder from
             :func:`transfer_utils.load_encoder`. Evaluated in ``eval()`` mode.
         data: items with a transform that turns them into tensors; all splits at once, or one.
+        at: the last layer group below the cut, e.g. ``"stage 4"``, or how many groups are below;
+            ``layer_groups(model)`` lists them. ``None``: what goes into the head.
+        variants: with ``at``, which flips and turns of each image are stored, e.g. ``FLIPS`` of
+            ``techniques.stored_activations``. Of all splits at once only ``train`` has them.
+        dtype: with ``at``, how numbers are stored: two bytes each, three digits; ``torch.float32`` for four and seven.
+            2,624 cells at 160 px, 4 flips, 80 x 10 x 10 after the blocks 0 to 3 of EfficientNet-Lite0: 168 MB.
         batch_size: items a forward pass. Small batches stay in the processor's cache.
         cache: keep the result in the cache folder, under a key of weights, transform, items
-            and their order; change any of them and the features are extracted anew.
+            and their order; change any of them and the features are extracted anew. With ``at`` only the weights
+            below count. A transform that holds a function is used, and not cached.
+
+    Returns:
+        :class:`Features`, with ``at`` a data set of :class:`~.stored_activations.StoredActivations`; three for splits.
 
     Raises:
-        ValueError: the transform is random, so there is no one answer to store, or missing.
+        ValueError: the transform is random, so there is no one answer to store, or missing; with ``at``, the network
+            cannot be cut there.
         PermissionError: the cache folder cannot be written.
 
     Example:
@@ -101,13 +132,25 @@ def extract_features(
         >>> features.train.values.shape                                                 # doctest: +SKIP
         torch.Size([1574, 1280])
     """
+    options = {"batch_size": batch_size, "cache": cache}
+    if at is not None:
+        options |= {"dtype": dtype, "progress": "storing activations" if progress else ""}
+        return _stored_at(model, data, at, variants, options)
     if isinstance(data, Splits):
         splits = (data.train, data.validation, data.test)
-        extracted = [extract_features(model, s, batch_size=batch_size, cache=cache, progress=progress) for s in splits]
-        return FeatureSplits(*extracted)
+        return FeatureSplits(*(extract_features(model, split, progress=progress, **options) for split in splits))
     text = "extracting features" if progress else ""
-    values = stored_outputs(model, data, _head_input, batch_size=batch_size, cache=cache, progress=text)
+    values = stored_outputs(model, data, _head_input, progress=text, **options)
     return Features(values, data.labels, data.class_names)
+
+
+def _stored_at(
+    model: nn.Module, data: Labelled | Splits, at: str | int, variants: Sequence[str], options: dict[str, Any]
+) -> StoredActivations | ActivationSplits:
+    if not isinstance(data, Splits):
+        return stored_activations(model, data, at, variants, **options)
+    plain = [stored_activations(model, part, at, **options) for part in (data.validation, data.test)]
+    return ActivationSplits(stored_activations(model, data.train, at, variants, **options), *plain)
 
 
 class _head_input:
