@@ -30,7 +30,7 @@ def test_whole_alphabets_are_held_out():
 def test_no_two_characters_look_alike():
     shapes = np.stack([characters._standardised(pixels) for *_, pixels in characters.plain_characters()])
     alike = shapes @ shapes.T - np.eye(len(shapes))
-    assert alike.max() <= characters.ALIKE + 1e-4
+    assert alike.max() <= characters.LARGEST_CORRELATION + 1e-4
 
 
 def test_twins_of_other_alphabets_are_left_out():

@@ -1,10 +1,9 @@
-"""Calibration against a slow loop over bins, and the text pieces that lesson 15 adds."""
+"""Calibration against a slow loop over bins, and a temperature that undoes a factor."""
 
 import pytest
 import torch
 
 from transfer_utils.evaluation.calibration import expected_calibration_error, fit_temperature, reliability_bins
-from transfer_utils.lesson.widgets import try_text
 
 
 def random_scores(count=400, classes=3, scale=3.0):
@@ -66,50 +65,3 @@ def test_temperature_is_the_minimum_of_the_loss():
 def test_wrong_labels_are_refused(function):
     with pytest.raises(ValueError, match="Labels|classes|outputs"):
         function(torch.zeros(2, 2), torch.tensor([0, 5]))
-
-
-def test_text_box_answers_each_example_where_outputs_are_stored(monkeypatch):
-    monkeypatch.setenv("COURSE_STATIC", "1")
-    asked = []
-    try_text(asked.append, ["one", "two"])
-    assert asked == ["one", "two"]
-
-
-def test_text_box_survives_a_text_that_is_refused(monkeypatch):
-    monkeypatch.delenv("COURSE_STATIC", raising=False)
-
-    def refuse(text):
-        raise ValueError("knows not one token")
-
-    try_text(refuse, ["one", "two"])
-
-
-def test_token_scores_average_to_the_score_of_the_text():
-    from transfer_utils.models.encoders import load_encoder, token_scores
-
-    model = load_encoder("minilm", num_classes=3)
-    tokens, scores = token_scores(model, "not bad at all", 16)
-    with torch.no_grad():
-        whole = model(model.card.preprocess(16)(["not bad at all"]))[0]
-    assert tokens == ["[CLS]", "not", "bad", "at", "all", "[SEP]"]
-    assert scores.shape == (6, 3)
-    assert torch.allclose(scores.mean(0), whole, atol=1e-6)
-
-
-def test_runs_are_reported_over_items_and_seeds(capsys):
-    from transfer_utils.lesson import report_runs
-
-    labels = torch.tensor([0, 1] * 50)
-    right = torch.nn.functional.one_hot(labels, 2).float()
-    report_runs("right", "wrong", [right, right], [-right, -right], labels)
-    assert "right is above wrong by 1.000" in capsys.readouterr().out
-
-
-def test_runs_are_reported_in_balanced_accuracy(capsys):
-    from transfer_utils.lesson import report_runs
-
-    labels = torch.tensor([0] * 90 + [1] * 10)
-    always_zero = torch.tensor([[1.0, 0.0]]).repeat(100, 1)
-    right = torch.nn.functional.one_hot(labels, 2).float()
-    report_runs("right", "always 0", [right, right], [always_zero, always_zero], labels, balanced=True)
-    assert "right is above always 0 by 0.500" in capsys.readouterr().out

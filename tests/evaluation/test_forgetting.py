@@ -18,7 +18,7 @@ def test_the_distance_is_the_length_of_the_change_over_the_length_before():
     assert distance_moved(model, start) == 0
     with torch.no_grad():
         model.features[0][0].bias[:2] += torch.tensor([3.0, 4.0])  # a change of length 5
-    body = torch.cat([p.flatten() for p in start.features.parameters()])
+    body = torch.cat([p.detach().flatten() for p in start.features.parameters()])
     assert distance_moved(model, start) == pytest.approx(5 / float(body.norm()), rel=1e-5)
 
 

@@ -26,7 +26,7 @@ from transfer_utils import (
     replace_head,
 )
 from transfer_utils.data import LabelledTexts
-from transfer_utils.models.encoders import attention, layer_means, mean_pooling
+from transfer_utils.models.encoders import attention, layer_means, mean_pooling, token_scores
 from transfer_utils.runtime.sources import SourceMissing, package_files
 from transfer_utils.techniques.features import stored_outputs
 from transfer_utils.training.batches import POOL, TrainingBatches, batch_bounds, similar_lengths
@@ -323,6 +323,16 @@ def test_a_text_is_cut_only_where_that_was_asked_for(minilm):
     assert minilm.card.preprocess()(["word " * 510])["input_ids"].shape == (1, 512)
 
 
+def test_token_scores_average_to_the_score_of_the_text():
+    model = load_encoder("minilm", num_classes=3)
+    tokens, scores = token_scores(model, "not bad at all", 16)
+    with torch.no_grad():
+        whole = model(model.card.preprocess(16)(["not bad at all"]))[0]
+    assert tokens == ["[CLS]", "not", "bad", "at", "all", "[SEP]"]
+    assert scores.shape == (6, 3)
+    assert torch.allclose(scores.mean(0), whole, atol=1e-6)
+
+
 @pytest.mark.parametrize("length", [0, 2, 513, -1])
 def test_a_length_that_the_model_does_not_have_is_refused(minilm, length):
     with pytest.raises(ValueError, match=f"minilm reads 3 to 512 tokens; max_length is {length}"):
@@ -331,7 +341,7 @@ def test_a_length_that_the_model_does_not_have_is_refused(minilm, length):
 
 @pytest.mark.parametrize("text", ["🦖🦕", "ᚠᛇᚻ ᛒᛦᚦ", "ꙮ"])
 def test_a_text_of_which_the_tokenizer_knows_nothing_is_refused(minilm, text):
-    with pytest.raises(ValueError, match=f"minilm knows not one token of '{text}'.*a script or signs"):
+    with pytest.raises(ValueError, match=f"minilm knows no token of '{text}'.*not in the vocabulary"):
         minilm.card.preprocess(16)(["fine", text])
     assert minilm.card.preprocess(16)([f"good {text}"])["input_ids"].shape[0] == 1
 

@@ -188,8 +188,8 @@ def test_in_training_the_frozen_body_drops_nothing():
         (tiny_encoder, {"at": ["no_such_layer"]}, ValueError, "'no_such_layer' fits no layer"),
         (tiny_encoder, {"at": "output.dense"}, TypeError, "Give a list of patterns"),
         (tiny_encoder, {"bottleneck": 4, "at": ["query", "LayerNorm"]}, ValueError, "no channels.*LayerNorm"),
-        (lambda: add_adapters(tiny_encoder(), 4), {"bottleneck": 4}, ValueError, "has a small module already"),
-        (lambda: add_lora(tiny_encoder(), 2), {"bottleneck": 4}, ValueError, "has a small module already"),
+        (lambda: add_adapters(tiny_encoder(), 4), {"bottleneck": 4}, ValueError, "is wrapped already"),
+        (lambda: add_lora(tiny_encoder(), 2), {"bottleneck": 4}, ValueError, "is wrapped already"),
     ],
     ids=["bottleneck", "pattern", "string", "layer", "adapters twice", "after LoRA"],
 )

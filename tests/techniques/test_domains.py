@@ -19,6 +19,7 @@ from transfer_utils.models.encoders import mean_pooling
 from transfer_utils.techniques.adabn import adapt_batchnorm
 from transfer_utils.techniques.adapted_features import adapt_features
 from transfer_utils.techniques.dann import Dann, GradientReversal, reversal_strength, reverse_gradient
+from transfer_utils.techniques.distances import squared_distances
 from transfer_utils.techniques.domains import DomainModel, DomainPairs, both_features, domain_classifier
 from transfer_utils.techniques.features import Features, FeatureSplits
 from transfer_utils.techniques.mmd import Alignment, coral, mean_kernel, median_bandwidth, mmd
@@ -90,7 +91,7 @@ def test_biased_mmd_equals_a_loop_over_all_pairs():
 # ---------------------------------------------------------------- properties
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(count=st.integers(2, 12), other=st.integers(2, 12), width=st.integers(1, 5), seed=st.integers(0, 99))
 def test_mmd_is_symmetric_not_negative_and_blind_to_order(count, other, width, seed):
     x, y = cloud(count, width, seed=seed), cloud(other, width, seed=seed + 1)

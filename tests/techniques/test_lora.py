@@ -278,15 +278,16 @@ def refused(model, error, match, **options):
 
 def test_a_second_injection_is_refused():
     model = add_lora(tiny_encoder(), rank=2)
-    refused(model, ValueError, "layer.0.attention.self.query has a small module already")
+    refused(model, ValueError, "layer.0.attention.self.query is wrapped already")
 
 
-def test_the_common_bug_replacing_while_walking_wraps_the_wraps():
-    model = add_lora(tiny_encoder(), rank=2)
-    layer = model.encoder.encoder.layer[0].attention.self
-    layer.query = LoRALayer(layer.query.base, 2, 4.0)
-    layer.query.base = LoRALayer(layer.query.base, 2, 4.0)  # what a second walk over the linear layers would do
-    assert len(lora_layers(model)) == 2 * 2 + 1
+def test_every_layer_is_wrapped_once_and_no_wrapper_inside_another():
+    """The common bug: modules replaced while walking over them, so that the walk meets the new ones' bases."""
+    model = tiny_encoder()
+    linear = [f"encoder.{name}" for name, module in model.encoder.named_modules() if isinstance(module, nn.Linear)]
+    layers = lora_layers(add_lora(model, rank=2, targets=["*"]))
+    assert list(layers) == linear
+    assert all(type(layer.base) is nn.Linear for layer in layers.values())
 
 
 def test_a_pattern_that_fits_nothing_names_what_there_is():

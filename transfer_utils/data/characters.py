@@ -4,9 +4,9 @@ Each class is one character, each image a distorted rendering of it: 28 x 28 pix
 Whole alphabets are held out, so the test asks about characters of a script that no training image showed.
 It is made in the way of Omniglot (Lake et al. 2015), and it needs no network.
 
-Two characters of different alphabets may look alike, such as the Latin and the Cyrillic A. Of characters whose
-plain renderings correlate by more than ``ALIKE``, one is kept, and test comes first: no training class looks like
-a test class.
+Two characters of different alphabets may look the same, such as the Latin and the Cyrillic A. Of characters whose
+plain renderings correlate by more than ``LARGEST_CORRELATION``, one is kept, and test comes first: no training class
+looks like a test class.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..runtime.seeding import generator
 from .images import ImageSplits, LabelledImages
 from .rendering import CANVAS, HARD, Distortion, distort, font_path, render
 
-ALIKE = 0.88
+LARGEST_CORRELATION = 0.88
 LICENCE = "Bitstream Vera and Arev font licences (free use, also modified); the changes of DejaVu are public domain"
 ATTRIBUTION = "Characters rendered from DejaVu Sans (Bitstream, Tavmjong Bah and the DejaVu authors)"
 ALPHABETS = {  # split -> alphabet -> code points from, to (both included)
@@ -89,7 +89,7 @@ def plain_characters() -> tuple[tuple[str, str, str, np.ndarray], ...]:
                     continue
                 pixels = render(character, font)
                 shape = _standardised(pixels)
-                if len(shapes) == 0 or float((shapes @ shape).max()) <= ALIKE:
+                if len(shapes) == 0 or float((shapes @ shape).max()) <= LARGEST_CORRELATION:
                     kept.append((split, alphabet, character, pixels))
                     shapes = np.vstack([shapes, shape])
     return tuple(kept)

@@ -48,7 +48,7 @@ def load(
 
     Raises:
         ValueError: ``domain`` or ``split`` is none of the above.
-        SourceMissing, WrongHash: see :func:`transfer_utils.sources.package_files`.
+        SourceMissing, WrongHash: see :func:`transfer_utils.runtime.sources.package_files`.
     """
     if domain not in (None, "mono", "poly"):
         raise ValueError(f"ELPV has the domains 'mono' and 'poly', not {domain!r}. None gives both.")

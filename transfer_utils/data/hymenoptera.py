@@ -18,7 +18,7 @@ def load() -> ImageSplits:
     """Load ants and bees, downloading and checking them the first time.
 
     Raises:
-        SourceMissing, WrongHash, ValueError: see :func:`transfer_utils.sources.downloaded_folder`.
+        SourceMissing, WrongHash, ValueError: see :func:`transfer_utils.runtime.sources.downloaded_folder`.
     """
     source = sources()["hymenoptera"]
     splits = image_folder(downloaded_folder("hymenoptera") / "hymenoptera_data")

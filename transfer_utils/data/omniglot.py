@@ -31,7 +31,7 @@ def load(classes: int | None = None) -> AlphabetSplits:
         classes: at most so many classes a split, the first ones; ``None`` for all.
 
     Raises:
-        SourceMissing, WrongHash: see :func:`transfer_utils.sources.downloaded_folder`.
+        SourceMissing, WrongHash: see :func:`transfer_utils.runtime.sources.downloaded_folder`.
     """
     background = _alphabets(downloaded_folder("omniglot_background") / "images_background")
     evaluation = _alphabets(downloaded_folder("omniglot_evaluation") / "images_evaluation")

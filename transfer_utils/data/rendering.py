@@ -75,7 +75,7 @@ def distort(plain: torch.Tensor, count: int, by: Distortion, random: torch.Gener
         images = characters.repeat_interleave(count, 0)[:, None]
         if by.stroke:
             images = _other_strokes(images, random)
-        images = F.grid_sample(images, _places(len(images), by, random), align_corners=False)
+        images = F.grid_sample(images, _sampling_grid(len(images), by, random), align_corners=False)
         images = F.avg_pool2d(images, CANVAS // SIZE)
         images = images + by.noise * torch.randn(images.shape, generator=random)
         done.append((255 * images.clamp(0, 1)).round().to(torch.uint8)[:, 0])
@@ -90,7 +90,7 @@ def _other_strokes(images: torch.Tensor, random: torch.Generator) -> torch.Tenso
     return torch.where(kind == 0, images, torch.where(kind == 1, bolder, thinner))
 
 
-def _places(count: int, by: Distortion, random: torch.Generator) -> torch.Tensor:
+def _sampling_grid(count: int, by: Distortion, random: torch.Generator) -> torch.Tensor:
     """Return where each pixel of ``count`` images is taken from, (count, CANVAS, CANVAS, 2), in -1..1."""
 
     def uniform(low: float, high: float) -> torch.Tensor:
@@ -104,7 +104,7 @@ def _places(count: int, by: Distortion, random: torch.Generator) -> torch.Tensor
     skew = torch.stack([one, across, down, one], 1).view(-1, 2, 2)
     move = torch.stack([uniform(-by.shift, by.shift) for _ in range(2)], 1)[..., None]
     affine = torch.cat([zoom[:, None, None] * turn @ skew, move], 2)
-    places = F.affine_grid(affine, [count, 1, CANVAS, CANVAS], align_corners=False)
+    grid = F.affine_grid(affine, [count, 1, CANVAS, CANVAS], align_corners=False)
     waves = by.elastic * torch.randn(count, 2, 4, 4, generator=random)
     waves = F.interpolate(waves, (CANVAS, CANVAS), mode="bicubic", align_corners=True)
-    return places + waves.permute(0, 2, 3, 1)
+    return grid + waves.permute(0, 2, 3, 1)

@@ -41,7 +41,7 @@ def load(domain: str = "films") -> TextSplits:
 
     Raises:
         ValueError: there is no such domain.
-        SourceMissing, WrongHash: see :func:`transfer_utils.sources.downloaded_folder`.
+        SourceMissing, WrongHash: see :func:`transfer_utils.runtime.sources.downloaded_folder`.
     """
     if domain not in DOMAINS:
         raise ValueError(f"There is no domain {domain!r}; there are {', '.join(DOMAINS)}.")

@@ -27,7 +27,7 @@ def load() -> TextSplits:
     """Load SST-2, fetched on first use, its hash checked.
 
     Raises:
-        SourceMissing, WrongHash: see :func:`transfer_utils.sources.downloaded_folder`.
+        SourceMissing, WrongHash: see :func:`transfer_utils.runtime.sources.downloaded_folder`.
     """
     source, folder = sources()["sst2"], downloaded_folder("sst2") / "SST-2"
     train, test = _read(folder / "train.tsv"), _read(folder / "dev.tsv")

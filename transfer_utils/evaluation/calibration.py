@@ -38,8 +38,8 @@ def reliability_bins(logits: torch.Tensor, labels: torch.Tensor, bins: int = 10)
     check_scores(logits, labels)
     confidence, guess = logits.double().softmax(1).max(1)
     right = (guess == labels).double()
-    place = (confidence * bins).ceil().long().clamp(1, bins)  # the bin of 0.9 to 1.0 holds 1.0 and not 0.9
-    members = [place == number for number in range(1, bins + 1)]
+    bin_number = (confidence * bins).ceil().long().clamp(1, bins)  # the bin of 0.9 to 1.0 holds 1.0 and not 0.9
+    members = [bin_number == number for number in range(1, bins + 1)]
     return [Bin(int(m.sum()), float(confidence[m].mean()), float(right[m].mean())) for m in members if m.any()]
 
 

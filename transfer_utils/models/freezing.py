@@ -19,9 +19,8 @@ from .wrapping import Wrapper
 def freeze(*parts: nn.Module | LayerGroup) -> None:
     """Stop ``parts`` from changing: no gradients, and evaluation mode that ``train()`` does not undo.
 
-    Parameters and BatchNorm buffers stay bit-identical until :func:`unfreeze`. A frozen module refers to itself, so
-    when it is needed no more its memory comes back with Python's next search for such circles, which the loaders of
-    models start.
+    Parameters and BatchNorm buffers stay bit-identical until :func:`unfreeze`. A frozen module refers to itself: a
+    reference cycle, freed by ``gc.collect()``, which ``load_backbone`` and ``load_encoder`` call.
 
     Example:
         >>> freeze(model)                          # the whole network  # doctest: +SKIP
@@ -59,7 +58,7 @@ def _train_what_can_learn(module: nn.Module, mode: bool = True) -> nn.Module:
 def _learns(module: nn.Module) -> bool:
     """Return whether something below can learn.
 
-    A small module put around a frozen layer does not count: what surrounds it is as frozen as before. BERT's
+    An adapter or LoRA layer around a frozen layer does not count: what surrounds it is as frozen as before. BERT's
     attention, for one, asks its own mode whether it is to drop weights.
     """
     below = (child for child in module.children() if not isinstance(child, Wrapper))

@@ -10,7 +10,7 @@ from torch import nn
 from .heads import card_of, head_names
 
 
-@dataclass(frozen=True, eq=False)  # == would compare tensors, which have no one truth value
+@dataclass(frozen=True)
 class LayerGroup:
     """Layers that are frozen, unfrozen and given a learning rate together.
 

@@ -23,7 +23,7 @@ class Tokenize:
         cut: cut longer texts off at ``max_length``, instead of refusing them.
 
     Raises:
-        ValueError: a text is longer than allowed, or has not one token that the tokenizer knows.
+        ValueError: a text is longer than allowed, or has no token that the tokenizer knows.
     """
 
     name: str
@@ -60,9 +60,9 @@ class Tokenize:
 
     def _require_known(self, texts: list[str], ids: torch.Tensor) -> None:
         known = ~torch.isin(ids, torch.tensor(self.tokenizer.all_special_ids))  # [UNK] is a special token too
-        nothing = (~known.any(1)).nonzero().flatten().tolist()
-        if nothing:
+        unknown = (~known.any(1)).nonzero().flatten().tolist()
+        if unknown:
             raise ValueError(
-                f"The tokenizer of {self.name} knows not one token of {texts[nothing[0]][:40]!r}: a script or signs "
-                "it was not made for. Drop such texts, or load an encoder that was trained on them."
+                f"The tokenizer of {self.name} knows no token of {texts[unknown[0]][:40]!r}: its script or symbols are "
+                "not in the vocabulary. Drop such texts, or load an encoder that was trained on them."
             )

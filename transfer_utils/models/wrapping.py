@@ -1,6 +1,6 @@
-"""Putting small modules into a big model: find layers by name, wrap them, once each.
+"""Wrapping layers of a pretrained network: find them by name, put a module around each, once.
 
-Adapters and LoRA both stand beside layers that stay as they are. What they share is here: a layer is found
+Adapters and LoRA both add parameters to layers that stay as they are. What they share is here: a layer is found
 by a pattern of its name, a layer that sits in two places is wrapped once, and nothing is wrapped twice.
 """
 
@@ -13,12 +13,12 @@ from torch import nn
 
 
 class Wrapper(nn.Module):
-    """A module that holds the layer it was put around as ``base``, and something small that can learn."""
+    """A module that holds the layer it was put around as ``base``, and adapter parameters, which can learn."""
 
     base: nn.Module
 
     def small(self) -> Iterator[nn.Parameter]:
-        """Yield the small parameters, those that are not of ``base``."""
+        """Yield the adapter parameters: all that are not of ``base``."""
         inside = {id(parameter) for parameter in self.base.parameters()}
         yield from (parameter for parameter in self.parameters() if id(parameter) not in inside)
 
@@ -41,13 +41,13 @@ def find_layers(
 
     Raises:
         TypeError: ``patterns`` is one string, which would be read letter by letter.
-        ValueError: a pattern fits no module of these kinds; or ``model`` has small modules already.
+        ValueError: a pattern fits no module of these kinds; or layers of ``model`` are wrapped already.
     """
     if isinstance(patterns, str):
         raise TypeError(f"Give a list of patterns: [{patterns!r}].")
     if wrappers(model):
         raise ValueError(
-            f"{next(iter(wrappers(model)))} has a small module already, and wrapping the wrapper would train both. "
+            f"{next(iter(wrappers(model)))} is wrapped already, and wrapping the wrapper would train both. "
             "Load the model anew, or change the one that is there."
         )
     every_name = model.named_modules(remove_duplicate=False)
@@ -63,7 +63,7 @@ def find_layers(
 
 
 def replace_everywhere(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    """Put ``new`` in every place where ``model`` holds the very module ``old``: shared layers stay shared."""
+    """Put ``new`` wherever ``model`` holds the very module ``old``: shared layers stay shared."""
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):  # named_children would give a shared child only once
             if child is old and parent is not new:
@@ -71,11 +71,11 @@ def replace_everywhere(model: nn.Module, old: nn.Module, new: nn.Module) -> None
 
 
 def wrap_layers(model: nn.Module, found: dict[str, nn.Module], wrap: Callable[[str, nn.Module], Wrapper]) -> None:
-    """Replace each module of ``found`` by ``wrap(name, module)``, on the device where it is.
+    """Replace each module of ``found`` by ``wrap(name, module)``, on its device and with its type.
 
     All wrappers are made first: when one cannot be made, the model is as it was.
     """
     made = [(layer, wrap(name, layer)) for name, layer in found.items()]
     for layer, wrapper in made:
-        place = next(layer.parameters())
-        replace_everywhere(model, layer, wrapper.to(device=place.device, dtype=place.dtype))
+        weight = next(layer.parameters())
+        replace_everywhere(model, layer, wrapper.to(weight.device, weight.dtype))

@@ -3,7 +3,7 @@
 model = load_encoder()
 add_adapters(model, bottleneck=32)          # freezes the rest; the head and LayerNorms learn too
 fit(model, films.train, films.validation, epochs=3, lr=1e-3)
-save_task(model, "films.safetensors")       # see transfer_utils.tasks
+save_task(model, "films.safetensors")       # see transfer_utils.techniques.adapter_weights
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..runtime.seeding import generator, named_seed
 
 # Where adapters go when nothing is said: after both dense outputs of each transformer layer, before the
 # residual sum (Houlsby et al. 2019, figure 2), and after each stage of EfficientNets and ResNets.
-PLACES = (r".*(attention|layer\.\d+)\.output\.dense", r"blocks\.\d+", r"layer\d+")
+USUAL_LAYERS = (r".*(attention|layer\.\d+)\.output\.dense", r"blocks\.\d+", r"layer\d+")
 
 
 def bottleneck(x: torch.Tensor, down: nn.Module, up: nn.Module) -> torch.Tensor:
@@ -97,13 +97,13 @@ def add_adapters(
 
     Args:
         bottleneck: channels in the middle of each adapter.
-        at: patterns of names, see :func:`transfer_utils.insertion.find_layers`. ``None``: after both dense
+        at: patterns of names, see :func:`transfer_utils.models.wrapping.find_layers`. ``None``: after both dense
             outputs of every transformer layer, or after every stage of EfficientNets and ResNets.
 
     Raises:
-        ValueError: a pattern fits nothing, the bottleneck does not fit, or small modules are there already.
+        ValueError: a pattern fits nothing, the bottleneck does not fit, or layers are wrapped already.
     """
-    at = _usual_places(model) if at is None else at
+    at = _usual_layers(model) if at is None else at
     found = find_layers(model, at)
     wrap_layers(
         model, found, lambda name, layer: Adapted(layer, _adapter_for(layer, bottleneck, named_seed(seed, name)))
@@ -116,11 +116,11 @@ def add_adapters(
     return model
 
 
-def _usual_places(model: nn.Module) -> list[str]:
+def _usual_layers(model: nn.Module) -> list[str]:
     names = [name for name, _ in model.named_modules()]
-    for pattern in PLACES:
-        if places := [name for name in names if re.fullmatch(pattern, name)]:
-            return places
+    for pattern in USUAL_LAYERS:
+        if found := [name for name in names if re.fullmatch(pattern, name)]:
+            return found
     raise ValueError(f"Where adapters go in this model is not known. Name layers: at=[{names[1]!r}, ...].")
 
 

@@ -81,5 +81,5 @@ class Dann:
         logits = model.domain_classifier(reverse_gradient(features, self.weight * reversal_strength(state.progress)))
         domain = torch.cat([torch.zeros(len(source_features)), torch.ones(len(target_features))]).to(logits)
         loss = loss + F.binary_cross_entropy_with_logits(logits.squeeze(1), domain)
-        told_apart = ((logits.squeeze(1) > 0) == domain.bool()).float().mean()
-        return loss, {**metrics, "domain_accuracy": float(told_apart)}
+        found = ((logits.squeeze(1) > 0) == domain.bool()).float().mean()
+        return loss, {**metrics, "domain_accuracy": float(found)}

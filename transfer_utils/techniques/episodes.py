@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset, TensorDataset
 
 from ..data.batching import Batched, collect
@@ -28,7 +29,7 @@ class Episode(NamedTuple):
     Attributes:
         support: (N * K,) indices of items, class after class.
         queries: (N * Q,) indices of others of the same classes, class after class.
-        support_labels, query_labels: 0 to N-1, the place in ``classes``.
+        support_labels, query_labels: 0 to N-1, the index in ``classes``.
         classes: (N,) the labels in the data.
     """
 
@@ -55,7 +56,7 @@ class EpisodeSampler:
         if min(ways, shots, queries) < 1 or ways < 2:
             raise ValueError(f"An episode needs 2 ways, 1 shot and 1 query or more, not {ways}, {shots}, {queries}.")
         labels = whole_numbers(labels)
-        self.classes, place, counts = labels.unique(return_inverse=True, return_counts=True)
+        self.classes, class_index, counts = labels.unique(return_inverse=True, return_counts=True)
         if len(self.classes) < ways:
             raise ValueError(f"{ways} ways need {ways} classes; the data has {len(self.classes)}.")
         if int(counts.min()) < shots + queries:
@@ -65,11 +66,8 @@ class EpisodeSampler:
                 f"{scarce} has {int(counts.min())}. Ask for fewer, or leave the class out."
             )
         self.ways, self.shots, self.queries, self.seed = ways, shots, queries, seed
-        first = counts.cumsum(0) - counts
-        sorted_items = place.argsort(stable=True)
-        column = torch.arange(len(labels)) - first[place[sorted_items]]
-        self.items = torch.full((len(self.classes), int(counts.max())), -1)  # one row a class, -1 where it has no more
-        self.items[place[sorted_items], column] = sorted_items
+        by_class = class_index.argsort(stable=True).split(counts.tolist())
+        self.items = pad_sequence(by_class, batch_first=True, padding_value=-1)  # a row a class, -1 where it ends
         self.targets = torch.arange(ways)
 
     def __call__(self, number: int) -> Episode:
@@ -113,7 +111,7 @@ class Episodes(Dataset, Batched):
 
     Args:
         data: items ``(input, label)``: a ``Labelled`` data set with a transform, or a ``TensorDataset``.
-        ways, shots, queries, seed: as in :class:`EpisodeSampler`, which see for what is refused.
+        ways, shots, queries, seed: as in :class:`EpisodeSampler`, which raises ``ValueError``.
     """
 
     def __init__(self, data: Dataset, ways: int, shots: int, queries: int, count: int, seed: int = 0):
@@ -142,7 +140,7 @@ class EpisodeStep:
     """A step for ``fit``: embed support and queries in one pass, classify the queries, cross-entropy.
 
     Attributes:
-        classify: for example :func:`transfer_utils.fewshot.by_prototype`, the loss of Snell et al. 2017, algorithm 1.
+        classify: for example ``prototypes.by_prototype``, which gives the loss of Snell et al. 2017, algorithm 1.
     """
 
     classify: Classifier

@@ -68,9 +68,9 @@ class LoRALayer(Wrapper):
         """Return ``W x + (alpha / r) B A x``, of the shape that ``base`` gives."""
         if self.merged:
             return self.base(x)
-        return self.base(x) + self.alpha / self.rank * self._small(self.dropout(x))
+        return self.base(x) + self.alpha / self.rank * self._low_rank(self.dropout(x))
 
-    def _small(self, x: torch.Tensor) -> torch.Tensor:
+    def _low_rank(self, x: torch.Tensor) -> torch.Tensor:
         if isinstance(self.base, nn.Linear):
             return F.linear(F.linear(x, self.A), self.B)
         narrow = F.conv2d(x, self.A[..., None, None], stride=self.base.stride, padding=self.base.padding)
@@ -124,7 +124,7 @@ def add_lora(
 
     Args:
         rank: columns of B and rows of A.
-        targets: patterns of names, see :func:`transfer_utils.insertion.find_layers`. Only linear layers and
+        targets: patterns of names, see :func:`transfer_utils.models.wrapping.find_layers`. Only linear layers and
             1x1 convolutions are looked at; the head is left out, it learns anyway.
         alpha: scale of the change; ``None`` takes twice the rank.
         dropout: on the input of A.

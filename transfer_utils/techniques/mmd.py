@@ -21,9 +21,9 @@ def median_bandwidth(x: torch.Tensor, y: torch.Tensor) -> float:
     Gretton et al. 2012, section 8: a width that fits the data, whatever its dimension.
     """
     together = torch.cat([x, y]).detach()
-    apart = squared_distances(together, together)
-    above = torch.triu(torch.ones_like(apart, dtype=torch.bool), diagonal=1)
-    return float(apart[above].median())
+    distances = squared_distances(together, together)
+    above = torch.triu(torch.ones_like(distances, dtype=torch.bool), diagonal=1)
+    return float(distances[above].median())
 
 
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -47,7 +47,7 @@ def mmd(
             then may be negative. Otherwise the biased one (equation 5), which may not, and is used as a loss.
 
     Raises:
-        ValueError: fewer than two points, other dimensions, values that are not numbers, or all points alike.
+        ValueError: fewer than two points, other dimensions, values that are not numbers, or all points equal.
     """
     check_samples(x, y)
     bandwidth = median_bandwidth(x, y) if bandwidth is None else bandwidth
@@ -63,11 +63,13 @@ def mmd(
 
 def gaussian_kernel(x: torch.Tensor, y: torch.Tensor, bandwidth: float, scales: Sequence[float]) -> torch.Tensor:
     """Return the mean of Gaussian kernels between all points of ``x`` (N, D) and ``y`` (M, D), (N, M)."""
-    apart = squared_distances(x, y)
-    return sum(torch.exp(-apart / (scale * bandwidth)) for scale in scales) / len(scales)
+    distances = squared_distances(x, y)
+    return sum(torch.exp(-distances / (scale * bandwidth)) for scale in scales) / len(scales)
 
 
-def mean_kernel(points: torch.Tensor, sample: torch.Tensor, bandwidth: float, scales: Sequence[float] = SCALES):
+def mean_kernel(
+    points: torch.Tensor, sample: torch.Tensor, bandwidth: float, scales: Sequence[float] = SCALES
+) -> torch.Tensor:
     """Return for each of ``points`` (N, D) its mean kernel with ``sample`` (M, D), (N,): how dense the sample is there.
 
     The difference of two of these is the *witness function*; MMD is its length (Gretton et al. 2012, section 2.3).
@@ -111,8 +113,7 @@ class Alignment:
     """A step for ``fit``: classes on the source, plus ``weight`` times a distance of the two feature clouds.
 
     Attributes:
-        distance: ``(source features, target features) -> number``, e.g. ``mmd`` or ``coral`` of
-            :mod:`transfer_utils.discrepancy`.
+        distance: ``(source features, target features) -> number``, e.g. :func:`mmd` or :func:`coral`.
         joint: as in :class:`Dann`.
     """
 
@@ -125,5 +126,5 @@ class Alignment:
         (inputs, labels), target = batch
         source_features, target_features = both_features(model.body, inputs, target, self.joint)
         loss, metrics = class_loss(model.head, source_features, labels)
-        apart = self.distance(source_features, target_features)
-        return loss + self.weight * apart, {**metrics, "distance": apart.item()}
+        distance = self.distance(source_features, target_features)
+        return loss + self.weight * distance, {**metrics, "distance": distance.item()}

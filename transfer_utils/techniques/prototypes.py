@@ -6,7 +6,7 @@
     mean_and_interval(episode_accuracies(by_prototype, vectors, labels, ways=5, shots=1))
 
 A *classifier* is a function ``(support, support_labels, queries) -> scores (Q, N)`` of embeddings; its columns are
-the classes in rising order. Episodes are drawn in :mod:`transfer_utils.episodes`.
+the classes in rising order. Episodes are drawn in :mod:`transfer_utils.techniques.episodes`.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def prototypes(embeddings: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Te
     check_embeddings(embeddings)
     if labels.shape != embeddings.shape[:1]:
         raise ValueError(f"{len(embeddings)} embeddings came with labels of shape {tuple(labels.shape)}.")
-    classes, place, counts = labels.unique(return_inverse=True, return_counts=True)
+    classes, class_index, counts = labels.unique(return_inverse=True, return_counts=True)
     if len(classes) < 2:
         raise ValueError("The support has one class: there is nothing to tell apart.")
-    sums = embeddings.new_zeros(len(classes), embeddings.shape[1]).index_add(0, place, embeddings)
+    sums = embeddings.new_zeros(len(classes), embeddings.shape[1]).index_add(0, class_index, embeddings)
     return sums / counts[:, None], classes
 
 
@@ -49,8 +49,7 @@ def check_embeddings(embeddings: torch.Tensor) -> None:
     if embeddings.ndim != 2 or len(embeddings) == 0:
         raise ValueError(f"Embeddings must be (N, D), N > 0; they are {tuple(embeddings.shape)}. flatten(1) images.")
     if not torch.isfinite(embeddings).all():
-        raise ValueError("Some embeddings are NaN or infinite: a distance to them means nothing. Look at the images, "
-                         "and at the training, which may have diverged.")  # fmt: skip
+        raise ValueError("Some embeddings are NaN or infinite. Look at the images, and whether training diverged.")
 
 
 def by_prototype(support: torch.Tensor, labels: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
@@ -89,12 +88,12 @@ def by_matching(
     """
     check_embeddings(support)
     check_embeddings(queries)
-    classes, place = labels.unique(return_inverse=True)
+    classes, class_index = labels.unique(return_inverse=True)
     if len(classes) < 2:
         raise ValueError("The support has one class: there is nothing to tell apart.")
-    alike = sharpness * F.normalize(queries, dim=1) @ F.normalize(support, dim=1).T  # (Q, N)
-    member = F.one_hot(place, len(classes)).to(alike.dtype)
-    return (alike.softmax(1) @ member).clamp_min(1e-12).log()
+    similarity = F.normalize(queries, dim=1) @ F.normalize(support, dim=1).T  # (Q, N)
+    attention = (sharpness * similarity).softmax(1)
+    return (attention @ F.one_hot(class_index, len(classes)).to(attention)).clamp_min(1e-12).log()
 
 
 def prototype_head(embeddings: torch.Tensor, labels: torch.Tensor) -> nn.Linear:

@@ -32,7 +32,7 @@ def triplet_loss(embeddings: torch.Tensor, labels: torch.Tensor, margin: float =
     if not positive.any() or same.all():
         raise ValueError("A triplet needs two items of one class and one of another; this batch has none.")
     unit = F.normalize(embeddings, dim=1)
-    apart = squared_distances(unit, unit)
-    excess = apart[:, :, None] - apart[:, None, :] + margin  # (anchor, positive, negative)
+    distances = squared_distances(unit, unit)
+    excess = distances[:, :, None] - distances[:, None, :] + margin  # (anchor, positive, negative)
     counted = excess[positive[:, :, None] & ~same[:, None, :]].clamp_min(0)
     return counted.sum() / (counted > 0).sum().clamp_min(1)

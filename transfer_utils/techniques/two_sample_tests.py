@@ -49,5 +49,5 @@ def a_distance(x: torch.Tensor, y: torch.Tensor, *, folds: int = 5, seed: int = 
     domain = [0] * len(x) + [1] * len(y)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000, class_weight="balanced"))
     splits = StratifiedKFold(min(folds, len(x), len(y)), shuffle=True, random_state=seed)
-    told_apart = cross_val_score(model, points, domain, cv=splits, scoring="balanced_accuracy").mean()
-    return float(max(0.0, 2 * (1 - 2 * (1 - told_apart))))
+    found = cross_val_score(model, points, domain, cv=splits, scoring="balanced_accuracy").mean()
+    return float(max(0.0, 2 * (1 - 2 * (1 - found))))
