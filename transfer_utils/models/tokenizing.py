@@ -33,8 +33,9 @@ class Tokenize:
 
     def __call__(self, texts: list[str]) -> Tokens:
         """Return ``input_ids`` and ``attention_mask`` of N texts, (N, T) each."""
-        encoded = self.tokenizer(texts, padding=True, truncation=self.cut, max_length=self.max_length,
-                                 return_tensors="pt", verbose=False)  # fmt: skip
+        encoded = self.tokenizer(
+            texts, padding=True, truncation=self.cut, max_length=self.max_length, return_tensors="pt", verbose=False
+        )
         ids, mask = encoded["input_ids"], encoded["attention_mask"]
         self._require_short(texts, mask)
         self._require_known(texts, ids)

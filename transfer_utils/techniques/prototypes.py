@@ -150,11 +150,11 @@ def accuracies_by_setting(
         runs: embeddings (N, D) of the same items, one tensor a trained network (seed).
     """
     return {
-        name: torch.stack([
-            episode_accuracies(classify, run, labels, ways=ways, shots=shots, episodes=episodes) for run in runs
-        ])
+        name: torch.stack(
+            [episode_accuracies(classify, run, labels, ways=ways, shots=shots, episodes=episodes) for run in runs]
+        )
         for name, (ways, shots) in SETTINGS.items()
-    }  # fmt: skip
+    }
 
 
 def accuracy_interval(values: torch.Tensor) -> Interval:
