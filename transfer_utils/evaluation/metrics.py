@@ -55,7 +55,9 @@ def check_scores(logits: torch.Tensor, labels: torch.Tensor) -> None:
 
 
 def check_labels(labels: torch.Tensor, outputs: int) -> None:
-    """Raise ``ValueError`` unless every label is one of 0 to ``outputs - 1``."""
+    """Raise ``ValueError`` unless every label is an integer, one of 0 to ``outputs - 1``."""
+    if labels.is_floating_point():
+        raise ValueError(f"Labels must be integers, the numbers of the classes; they are {labels.dtype}. labels.long()")
     if labels.min() < 0 or labels.max() >= outputs:
         raise ValueError(
             f"Labels run from {int(labels.min())} to {int(labels.max())}, but the model has {outputs} "
