@@ -244,6 +244,23 @@ def test_validation_and_the_best_weights_work_as_with_any_network():
     assert result.best["validation_accuracy"] == pytest.approx(found), "the weights of the best epoch are in model"
 
 
+def test_dropout_that_belongs_to_the_head_drops_in_the_upper_half():
+    class DropsBeforeItsHead(TinyNet):
+        def __init__(self):
+            super().__init__(dropout=0.0)
+            self.drop = nn.Dropout(0.5)  # after fc, so in the group of the head: freezing what is below keeps it awake
+
+        def forward(self, images):
+            return self.fc(self.drop(self.features(images).mean((2, 3))))
+
+    lower, upper = halves(DropsBeforeItsHead(), "stage 1")
+    activations = lower.eval()(torch.randn(2, 3, 24, 24))
+    upper.train()
+    assert not torch.equal(upper(activations), upper(activations))
+    upper.eval()
+    assert torch.equal(upper(activations), upper(activations))
+
+
 # -------------------------------------------------------------------- refused
 
 
