@@ -96,8 +96,9 @@ def interval_rows(axes: Axes, rows: dict[str, Interval], colours: Sequence[str] 
         low, high = (v if np.isfinite(v) else interval.mean for v in (interval.low, interval.high))
         axes.plot([low, high], [place, place], color=colour, lw=5, alpha=0.4, solid_capstyle="round")
         axes.plot(interval.mean, place, marker=MARKERS[place % len(MARKERS)], color=colour, markersize=10)
-        axes.annotate(f"{interval.mean:.3f}", (interval.mean, place), (0, 10), textcoords="offset points", ha="center",
-                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
+        above = {"xytext": (0, 10), "textcoords": "offset points", "ha": "center"}
+        white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axes.annotate(f"{interval.mean:.3f}", (interval.mean, place), bbox=white, **above)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.7)
     axes.grid(axis="y", visible=False)
@@ -114,8 +115,8 @@ def interval_figure(
     figure, axes = plt.subplots(figsize=(8.5, 1.4 + 0.6 * len(rows)))
     interval_rows(axes, rows)
     axes.axvline(baseline, color="black", ls="--", lw=1.5)
-    axes.annotate(baseline_name, (baseline, 1), xycoords=("data", "axes fraction"), xytext=(4, -4),
-                  textcoords="offset points", va="top", fontsize=11)  # fmt: skip
+    beside = {"xytext": (4, -4), "textcoords": "offset points", "va": "top", "fontsize": 11}
+    axes.annotate(baseline_name, (baseline, 1), xycoords=("data", "axes fraction"), **beside)
     axes.set(**labels)
     return figure
 
