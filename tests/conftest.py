@@ -3,11 +3,16 @@
 import ipaddress
 import socket
 
+import hypothesis
 import pytest
 from PIL import Image
 
 from transfer_utils.runtime import profile
 from transfer_utils.runtime.files import download_folder
+
+# The same examples in every run, and no judgement of times, which other programs disturb.
+hypothesis.settings.register_profile("course", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("course")
 
 FETCHED_AT_SET_UP = download_folder() / "sentiment"
 

@@ -74,11 +74,15 @@ def _die_while_writing(number):
     torch.save = save
 
 
+# Each child is forked from a server that has imported what it needs and has no threads, so a fork is safe.
+children = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+if sys.platform == "linux":
+    children.set_forkserver_preload(["transfer_utils.training.loop", "transfer_utils.models.encoders", "PIL.Image"])
+
+
 def start(folder, die_at=None, die_in_save=None, **options):
     """Start the run in a process of its own, from the checkpoint in ``folder`` where there is one."""
-    # A fork has torch imported already; only Linux forks a process with threads in it safely enough.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    process = context.Process(target=_in_child, args=(folder, die_at, die_in_save, options))
+    process = children.Process(target=_in_child, args=(folder, die_at, die_in_save, options))
     process.start()
     return process
 

@@ -24,7 +24,9 @@ import os
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if importlib.util.find_spec("torch") is None:
-    raise ModuleNotFoundError("PyTorch is not installed here. In the folder of the course: make setup")
+    raise ModuleNotFoundError(
+        "PyTorch is not installed here. In the folder of the course: make setup (Windows: python start.py setup)"
+    )
 
 __version__ = "0.1.0"
 

@@ -109,7 +109,7 @@ def test_data_sets_are_compared_as_objects_because_tensors_have_no_one_truth_val
     assert splits[0] != splits[1]
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 11), max_size=15))
 def test_a_subset_keeps_text_label_and_rating_together(chosen):
     ratings = np.arange(12) / 2
@@ -134,7 +134,7 @@ def test_the_fingerprint_changes_with_any_text_label_and_order():
     assert texts.fingerprint() == tiny_texts(6).fingerprint()
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(st.integers(10, 40), st.integers(10, 40), st.integers(0, 50))
 def test_splits_hold_every_text_once_and_every_class(some, others, seed):
     texts = [f"text {i}" for i in range(some + others)]

@@ -71,7 +71,7 @@ def test_sentence_vectors_equal_those_of_sentence_transformers(minilm):
     torch.testing.assert_close(unit, nn.functional.normalize(whole), atol=1e-6, rtol=0)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(st.integers(1, 5), st.integers(1, 7), st.integers(1, 4), st.integers(0, 99))
 def test_mean_pooling_is_what_a_slow_loop_says(count, length, width, seed):
     torch.manual_seed(seed)
@@ -107,7 +107,7 @@ def test_attention_equals_bert_s_given_its_weights_with_padding(implementation):
     assert not weights.transpose(1, 3)[~real].any()  # no weight on padding
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=20)
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 6), st.integers(1, 5))
 def test_attention_equals_pytorch_s(count, heads, length, width):
     query, key, value = torch.randn(3, count, heads, length, width, dtype=torch.float64)
@@ -121,7 +121,7 @@ def test_attention_equals_pytorch_s(count, heads, length, width):
 words = st.lists(st.sampled_from("good bad film very long words uninteresting".split()), min_size=1, max_size=14)  # noqa: SIM905
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(st.lists(words.map(" ".join), min_size=1, max_size=6))
 def test_padding_does_not_change_a_prediction(small, texts):
     read = small.card.preprocess(20)
@@ -150,7 +150,7 @@ def epochs(draw):
     return list(order), lengths, draw(st.integers(1, min(9, len(lengths)))), draw(st.integers(1, 5))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(epochs())
 def test_batches_of_similar_length_hold_each_item_once_in_its_own_pool(epoch):
     order, lengths, size, pool = epoch
@@ -164,7 +164,7 @@ def test_batches_of_similar_length_hold_each_item_once_in_its_own_pool(epoch):
         assert all(one[-1] <= other[0] for one, other in zip(batches, batches[1:], strict=False))
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(st.integers(1, 60), st.integers(1, 8), st.integers(0, 9))
 def test_an_epoch_of_texts_is_a_permutation_that_the_seed_decides(count, size, epoch):
     texts, size = tiny_texts(count, seed=count), min(size, count)

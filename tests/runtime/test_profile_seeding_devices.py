@@ -3,15 +3,12 @@
 import dataclasses
 import random
 import socket
-import time
 
 import numpy as np
 import pytest
 import torch
-from tiny import TinyNet
 
-from transfer_utils import freeze, get_profile, load_backbone, load_encoder, set_profile
-from transfer_utils.evaluation.cost import measure, repeated_cost, training_memory_mb
+from transfer_utils import get_profile, load_backbone, load_encoder, set_profile
 from transfer_utils.lesson import sizes
 from transfer_utils.runtime import profile
 from transfer_utils.runtime.devices import describe_device, on_device, pick_device
@@ -182,25 +179,6 @@ def test_cuda_goes_before_the_cpu(monkeypatch):
     assert pick_device().type == "cuda"
 
 
-def test_what_is_measured_holds_the_time_and_the_memory_of_the_block():
-    with measure() as cost:
-        kept = torch.ones(50_000_000 // 4)  # 50 MB, touched
-        time.sleep(0.1)
-    assert cost.seconds >= 0.1
-    assert cost.peak_mb > kept.nbytes / 1e6
-
-
-def test_a_frozen_stem_needs_no_gradients_and_no_activations():
-    model, images = TinyNet().train(), torch.randn(4, 3, 32, 32)
-    everything = training_memory_mb(model, images)
-    freeze(model.features)
-    head_only = training_memory_mb(model, images)
-    assert head_only["weights"] == everything["weights"] == 4 * sum(p.numel() for p in model.parameters()) / 1e6
-    assert head_only["gradients"] == 4 * (12 * 2 + 2) / 1e6
-    assert head_only["optimizer"] == 2 * head_only["gradients"]
-    assert head_only["activations"] < everything["activations"] / 10
-
-
 # ------------------------------------------------------- the tests' own room
 
 
@@ -216,19 +194,6 @@ def test_unit_tests_cannot_reach_the_network():
         outside.connect(("192.0.2.1", 80))
     with pytest.raises(OSError, match="looked up"):
         socket.create_connection(("example.org", 80))
-
-
-def test_repeated_cost_sees_the_memory_of_the_work_and_divides_the_time():
-    calls = []
-
-    def work():
-        calls.append(torch.ones(25_000_000))  # 100 MB
-        time.sleep(0.03)
-
-    cost = repeated_cost(work, repeats=2)
-    assert len(calls) == 2
-    assert 150 < cost.peak_mb < 400
-    assert 0.03 <= cost.seconds < 5
 
 
 class Traveller(torch.nn.Linear):

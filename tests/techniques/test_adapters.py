@@ -39,7 +39,7 @@ sizes = st.integers(1, 12).flatmap(lambda width: st.tuples(st.just(width), st.in
 # --------------------------------------------------------------------- the bottleneck
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(sizes)
 def test_for_vectors_it_is_what_a_slow_loop_says(size):
     adapter, x = randomised(Adapter(*size).double()), torch.randn(2, 3, size[0], dtype=torch.float64)
@@ -47,7 +47,7 @@ def test_for_vectors_it_is_what_a_slow_loop_says(size):
     np.testing.assert_allclose(adapter(x).detach().flatten(0, 1), slow, atol=1e-12, rtol=1e-10)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(sizes)
 def test_for_images_it_is_the_same_slow_loop_at_every_pixel(size):
     adapter = randomised(Adapter(*size, convolution=True).double())
@@ -58,14 +58,14 @@ def test_for_images_it_is_the_same_slow_loop_at_every_pixel(size):
     np.testing.assert_allclose(adapter(x).detach(), slow, atol=1e-12, rtol=1e-10)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(sizes, st.booleans())
 def test_it_has_2dm_m_d_parameters(size, convolution):
     (d, m), adapter = size, Adapter(*size, convolution=convolution)
     assert sum(p.numel() for p in adapter.parameters()) == 2 * d * m + m + d
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(st.integers(8, 400).flatmap(lambda d: st.tuples(st.just(d), st.integers(1, d))), st.integers(0, 99))
 def test_it_starts_near_the_identity_but_not_at_it(size, seed):
     adapter, x = Adapter(*size, seed=seed), torch.randn(4, size[0])

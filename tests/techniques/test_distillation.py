@@ -46,7 +46,7 @@ def says(logits):
 # ---------------------------------------------------------------------------- the loss
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(st.integers(1, 7), st.integers(2, 6), st.floats(0.5, 20), st.floats(0.01, 1), st.integers(0, 99))
 def test_equal_to_torchdistill_with_any_share_of_labels(count, classes, temperature, alpha, seed):
     student, teacher = scores(count, classes, seed)
@@ -98,7 +98,7 @@ def test_the_common_bug_mean_is_smaller_by_the_number_of_classes(classes):
     torch.testing.assert_close(mean * classes, distillation_loss(student, teacher, 4.0))
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(st.floats(0.2, 5), st.floats(1.5, 10))
 def test_a_higher_temperature_shows_more_of_the_second_best(temperature, factor):
     _, teacher = scores()
@@ -234,7 +234,7 @@ def test_a_random_transform_or_none_is_refused():
 # ----------------------------------------------------------------------------------- hints
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=20)
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 6))
 def test_a_hint_is_what_a_slow_loop_says(count, narrow, wide):
     regressor = nn.Linear(narrow, wide).double()

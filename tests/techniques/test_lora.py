@@ -114,7 +114,7 @@ def layers(draw):
     return base, layer.to(dtype), x
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(layers())
 def test_at_the_start_nothing_is_changed_to_the_last_bit(made):
     base, layer, x = made
@@ -123,7 +123,7 @@ def test_at_the_start_nothing_is_changed_to_the_last_bit(made):
     assert torch.equal(layer.base.weight, base.weight)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(layers())
 def test_the_update_has_rank_r_at_most_and_merging_is_undone_to_the_last_bit(made):
     base, layer, x = made
@@ -150,7 +150,7 @@ def test_the_common_bug_subtracting_the_update_does_not_give_the_weights_back():
     assert not torch.equal(layer.base.weight, base.weight)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(st.integers(1, 6), st.floats(0.1, 50))
 def test_the_scale_is_alpha_over_r(rank, alpha):
     A, B = torch.randn(rank, 7, dtype=torch.float64), torch.randn(6, rank, dtype=torch.float64)
@@ -158,7 +158,7 @@ def test_the_scale_is_alpha_over_r(rank, alpha):
     torch.testing.assert_close(low_rank_update(A, B, alpha), slow)
 
 
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=10)
 @given(st.integers(1, 16), st.sampled_from([["query"], ["query", "value"], ["layer.1.*.dense", "key"]]))
 def test_merging_gives_the_plain_model_s_names_and_equal_predictions(rank, targets):
     model, tokens = tiny_encoder(), tiny_tokens()

@@ -127,7 +127,7 @@ def test_the_triplet_loss_agrees_with_loops():
 # ---------------------------------------------------------------- properties
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 1000),
     names=st.lists(st.integers(-(10**6), 10**6), min_size=4, max_size=4, unique=True),
@@ -143,7 +143,7 @@ def test_names_of_classes_and_the_order_of_the_support_do_not_matter(seed, names
     assert torch.equal(said, torch.tensor(names)[plain])
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(
     counts=st.lists(st.integers(4, 9), min_size=3, max_size=7),
     start=st.integers(-50, 50),

@@ -48,7 +48,7 @@ grids = st.tuples(st.integers(1, 5), st.integers(0, 2**31 - 1)).map(
 )
 
 
-@settings(derandomize=True, max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(grids)
 def test_variants_move_pixels_and_do_nothing_else(image):
     for name in FLIPS_AND_TURNS:

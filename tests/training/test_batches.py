@@ -12,7 +12,7 @@ from transfer_utils.runtime.devices import to_device
 from transfer_utils.training.batches import TrainingBatches, batch_bounds
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50)
 @given(st.integers(1, 60), st.integers(1, 20))
 def test_batches_use_every_item_once_and_none_has_one_item_only(count, size):
     table = TensorDataset(torch.arange(count))
@@ -25,7 +25,7 @@ def test_batches_use_every_item_once_and_none_has_one_item_only(count, size):
         assert min(map(len, parts)) > 1
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(st.integers(2, 40), st.integers(2, 9), st.integers(2, 4))
 def test_processes_share_each_batch(count, size, processes):
     table = TensorDataset(torch.arange(count))
