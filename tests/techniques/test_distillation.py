@@ -15,7 +15,7 @@ from transfer_utils import fit, freeze, layer_groups, predict, replace_head, tra
 from transfer_utils.models.small_networks import small_cnn
 from transfer_utils.techniques.distillation import (
     Distillation,
-    Taught,
+    TransferSet,
     distillation_loss,
     hint_loss,
     soft_targets,
@@ -125,7 +125,7 @@ def test_a_teacher_with_other_classes_is_refused():
     with pytest.raises(ValueError, match=r"\(6, 5\), the teacher's \(6, 4\).*same classes, in the same order"):
         distillation_loss(scores(classes=5)[0], scores(classes=4)[0])
     images = tiny_images(8).with_transform(TinyNet().card.preprocess())
-    taught = Taught(images, torch.randn(8, 3))
+    taught = TransferSet(images, torch.randn(8, 3))
     with pytest.raises(ValueError, match="same classes"):
         fit(TinyNet(classes=2), taught, epochs=1, batch_size=4, step=Distillation(), progress="")
 
@@ -155,7 +155,7 @@ def test_every_item_goes_with_what_the_teacher_says_of_it(kind):
     else:
         data = tiny_texts(12).with_transform(tiny_encoder().card.preprocess(20))
     teacher = torch.randn(12, 2)
-    taught, chosen = Taught(data, teacher), [7, 2, 2, 11]
+    taught, chosen = TransferSet(data, teacher), [7, 2, 2, 11]
     inputs, (labels, said) = taught.collect(chosen)
     assert torch.equal(said, teacher[chosen])
     assert torch.equal(labels, data.labels[chosen])
@@ -172,7 +172,7 @@ def test_every_item_goes_with_what_the_teacher_says_of_it(kind):
 
 def test_as_many_rows_as_items_are_asked_for():
     with pytest.raises(ValueError, match="teacher scored 11 items, the data has 12"):
-        Taught(tiny_images(12), torch.zeros(11, 2))
+        TransferSet(tiny_images(12), torch.zeros(11, 2))
 
 
 @pytest.mark.parametrize(("make", "items", "size"), [(TinyNet, tiny_images, 16), (tiny_encoder, tiny_texts, 20)])
@@ -180,7 +180,7 @@ def test_a_student_that_never_sees_a_right_label_comes_to_agree_with_its_teacher
     student, data = make(), items(48)
     said = 4 * F.one_hot(data.labels).float()
     mislabelled = replace(data, labels=1 - data.labels, transform=student.card.preprocess(size))
-    fit(student, Taught(mislabelled, said), epochs=8, lr=1e-2, batch_size=8, step=Distillation(), progress="")
+    fit(student, TransferSet(mislabelled, said), epochs=8, lr=1e-2, batch_size=8, step=Distillation(), progress="")
     outputs = predict(student, mislabelled, progress="")[0]
     assert (outputs.argmax(1) == said.argmax(1)).float().mean() > 0.8
 

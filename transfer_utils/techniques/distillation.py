@@ -1,7 +1,7 @@
 """Distillation: a student that learns what a teacher says, not only what is right (Hinton et al. 2015).
 
 soft = teacher_outputs(teacher, cells.train)                       # once, cached
-fit(student, Taught(cells.train, soft), cells.validation, epochs=20, step=Distillation(temperature=4.0))
+fit(student, TransferSet(cells.train, soft), cells.validation, epochs=20, step=Distillation(temperature=4.0))
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def distillation_loss(student: torch.Tensor, teacher: torch.Tensor, temperature:
 class Distillation:
     """A step for ``fit``: ``share`` of :func:`distillation_loss`, the rest cross-entropy with the labels.
 
-    Its batches come from :class:`Taught`: ``(inputs, (labels, teacher's logits))``.
+    Its batches come from :class:`TransferSet`: ``(inputs, (labels, teacher's logits))``.
 
     Attributes:
         temperature: T.
@@ -84,8 +84,8 @@ class Distillation:
         return loss, {"agreement": float((student.argmax(1) == teacher.argmax(1)).float().mean())}
 
 
-class Taught(Dataset, Batched):
-    """A data set with what a teacher says of each item: ``(input, (label, teacher's logits))``.
+class TransferSet(Dataset, Batched):
+    """A data set with what a teacher says of each item: ``(input, (label, teacher's logits))`` (Hinton et al. 2015).
 
     Args:
         data: items ``(input, label)``, as the student is to see them. Labels are passed on; whether they are
@@ -93,7 +93,7 @@ class Taught(Dataset, Batched):
         teacher: logits (N, C), in the order of ``data``.
 
     Raises:
-        ValueError: not one row an item.
+        ValueError: the teacher did not score each item once.
     """
 
     def __init__(self, data: Dataset, teacher: torch.Tensor):
