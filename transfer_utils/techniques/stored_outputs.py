@@ -20,7 +20,7 @@ from ..data import Labelled
 from ..evaluation.predict import predict
 from ..models.weights import weights_digest
 from ..runtime.files import cache_folder, write_atomically
-from .fixed_transforms import Unnamed, require_fixed_transform, settings_of
+from .fixed_transforms import require_fixed_transform, settings_of
 
 
 def stored_outputs(
@@ -77,15 +77,15 @@ def computed_once(compute: Callable[[], torch.Tensor], data: Labelled, what: str
 
 def _path(data: Labelled, what: str) -> Path | None:
     """Return the file for this result; ``None``, said, where the transform cannot be told from others."""
-    try:
-        key = f"{what} {settings_of(data.transform)} {data.fingerprint()}"
-    except Unnamed:
+    settings = settings_of(data.transform)
+    if settings is None:
         warnings.warn(
             f"The features are not cached, because {data.transform!r} does not say what it does. "
             "Use model.card.preprocess(size), or a dataclass whose fields are its settings.",
             stacklevel=5,
         )
         return None
+    key = f"{what} {settings} {data.fingerprint()}"
     return cache_folder() / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
 
 
