@@ -1,6 +1,8 @@
 """The floor plan of the package: what an import brings, who may import whom, and how long a file may get."""
 
 import ast
+import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -221,3 +223,24 @@ def test_files_and_functions_stay_short():
 def test_what_is_too_long_is_noticed(house):
     root = house(data__images="x = 1\n" * 301, data__texts="def f():\n" + "    x = 1\n" * 60)
     assert too_long(root) == ["data.images: 301 lines", "data.texts.f: 61 lines"]
+
+
+# ------------------------------------------------------- references in docstrings
+
+
+REFERENCE = re.compile(r":(?:func|class|mod|meth|data):`~?(transfer_utils[\w.]*)`")
+
+
+def referred():
+    return sorted({(path.name, name) for path in PACKAGE.rglob("*.py") for name in REFERENCE.findall(path.read_text())})
+
+
+@pytest.mark.parametrize(("file", "name"), referred())
+def test_what_a_docstring_refers_to_is_there(file, name):
+    assert pkgutil.resolve_name(name) is not None
+
+
+def test_a_reference_that_leads_nowhere_is_noticed():
+    (name,) = REFERENCE.findall("see :func:`transfer_utils.techniques.lora.add_nothing`")
+    with pytest.raises(AttributeError):
+        pkgutil.resolve_name(name)

@@ -228,7 +228,7 @@ def learning_curve(
     """Draw one metric of a training history by epoch, counted from 1, and circle the epoch whose weights were kept.
 
     Args:
-        history, best_epoch: of :class:`transfer_utils.training.FitResult`; ``None`` for no circle.
+        history, best_epoch: of :class:`transfer_utils.training.state.FitResult`; ``None`` for no circle.
         metric: a key of its rows, e.g. ``"validation_accuracy"``.
     """
     values = [row[metric] for row in history]
