@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -127,11 +127,11 @@ class _Run:
     seed: int
     batch_size: int
     workers: int
+    checkpoint: Checkpoint = field(init=False)  # needs the identity of the run
 
     def __post_init__(self) -> None:
         self.state, self.processes = RunState(), Processes()
         self.total_steps = self.epochs * len(self.batches(0))
-        self.checkpoint: Checkpoint
 
     def batches(self, epoch: int) -> TrainingBatches:
         """Return the batches of an epoch, for this process."""
