@@ -156,6 +156,11 @@ def test_links_that_lead_nowhere_are_counted_and_the_first_is_named(image_tree):
     (root / "dog/good.png").symlink_to(root / "dog/0.png")
     with pytest.warns(UserWarning, match="2 of the images are links that lead nowhere.*first .*cat/gone 3.png"):
         assert sum(sizes(data.image_folder(root))) == 25
+    shutil.rmtree(root / "cat")
+    (root / "cat").mkdir()
+    (root / "cat/gone.png").symlink_to(root / "nowhere.png")
+    with pytest.raises(ValueError, match=r"cat holds no images .*\) but 1 links that lead nowhere. Put images there"):
+        data.image_folder(root)
 
 
 def test_of_several_broken_images_the_first_is_named_and_the_rest_counted(image_tree):

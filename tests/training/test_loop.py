@@ -226,6 +226,13 @@ def diverging(model, batch, state):
     return model(batch[0]).sum() * float("nan"), {}
 
 
+def test_worker_processes_give_the_same_predictions():
+    model, images = TinyNet(), tiny_images(9).with_transform(TinyNet().card.preprocess())
+    alone, helped = (predict(model, images, batch_size=4, workers=workers, progress="") for workers in (0, 2))
+    assert torch.equal(alone[0], helped[0])
+    assert torch.equal(alone[1], helped[1])
+
+
 def test_predicting_draws_no_random_number():
     model, table = linear(), tiny_table()
     torch.manual_seed(3)

@@ -57,6 +57,9 @@ for step in (Dann(), Alignment(coral)):
 model = linear(outputs=8)
 fit(model, Episodes(tiny_table(24), 2, 2, 3, count=6), batch_size=1, step=EpisodeStep(by_prototype), **options)
 weights |= {f"episodes.{name}": value for name, value in model.state_dict().items()}
+model = nn.Sequential(linear(outputs=8), nn.BatchNorm1d(8), linear(width=8))  # statistics of each process's own share
+fit(model, tiny_table(23), batch_size=8, **options)
+weights |= {f"BatchNorm.{name}": value for name, value in model.state_dict().items()}
 state = PartialState()
 torch.save({"weights": weights, "processes": state.num_processes}, f"{sys.argv[1]}/outcome{state.process_index}.pt")
 """
@@ -106,11 +109,11 @@ def test_two_processes_give_the_weights_the_metrics_and_the_checkpoint_of_one(tm
 
 
 def test_domain_adaptation_and_episodes_train_on_two_processes(tmp_path, monkeypatch):
-    """A gradient of CORAL over halves of a batch is not that of the whole: there both processes must only agree."""
+    """CORAL and BatchNorm over halves of a batch are not those of the whole: there the processes must only agree."""
     one = train_here(tmp_path / "one", monkeypatch, TECHNIQUES)
     two = train(tmp_path / "two", *LAUNCH, script=TECHNIQUES)
     assert [outcome["processes"] for outcome in (one, *two)] == [1, 2, 2]
     for name, expected in one["weights"].items():
         torch.testing.assert_close(two[0]["weights"][name], two[1]["weights"][name], atol=0, rtol=0)
-        if not name.startswith("Alignment"):
+        if not name.startswith(("Alignment", "BatchNorm")):
             torch.testing.assert_close(two[0]["weights"][name], expected, atol=1e-5, rtol=0)

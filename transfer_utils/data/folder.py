@@ -98,12 +98,14 @@ def _read_classes(folder: Path) -> LabelledImages:
             p for p in class_folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")
         )
         found = [p for p in listed if p.is_file()]
-        dangling += [p for p in listed if p.is_symlink() and not p.exists()]
+        nowhere = [p for p in listed if p.is_symlink() and not p.exists()]
         if not found:
+            links = f" but {len(nowhere)} links that lead nowhere" if nowhere else ""
             raise ValueError(
-                f"The class folder {class_folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}). "
+                f"The class folder {class_folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}){links}. "
                 "Put images there, or remove the folder."
             )
+        dangling += nowhere
         paths += found
         labels += [label] * len(found)
     if dangling:
