@@ -133,6 +133,8 @@ def last_column(x):
 
 
 class Starter:
+    __module__ = "__main__"  # as in a notebook
+
     def __call__(self, x):
         """Return twice x."""
         ...
@@ -174,6 +176,26 @@ def test_a_wrong_answer_gets_the_advice_of_the_first_condition_that_fails(capsys
 def test_an_answer_that_crashes_gets_the_error_as_feedback(capsys):
     check("1", lambda x: 1 / 0, DOUBLES)
     assert "ZeroDivisionError" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("answer", [torch.zeros(3), np.zeros(3), torch.nn.Linear(2, 2), slice(None)])
+def test_a_wrong_answer_of_any_library_is_wrong_and_not_open(answer, capsys):
+    check("1", answer, [(lambda answer: answer is False, "Answer with False.")])
+    assert capsys.readouterr().out == "Exercise 1: not yet. Answer with False.\n"
+
+
+@pytest.mark.parametrize("answer", [lambda x: torch.full((3,), 2 * x), lambda x: np.full(3, 2 * x)])
+def test_a_vector_where_a_number_was_asked_for_is_feedback_and_no_crash(answer, capsys):
+    check("1", answer, DOUBLES)
+    said = capsys.readouterr().out
+    assert said.startswith("Exercise 1: not yet. Doubling 2 gives 4. (Your answer raised ")
+    assert "ambiguous" in said
+
+
+@pytest.mark.parametrize("answer", [lambda x: torch.tensor(2 * x), lambda x: np.float32(2 * x)])
+def test_a_number_of_a_library_is_as_good_as_one_of_python(answer, capsys):
+    check("1", answer, DOUBLES)
+    assert capsys.readouterr().out == "Exercise 1: right.\n"
 
 
 @pytest.mark.parametrize("answer", [..., lambda x: x + 2])

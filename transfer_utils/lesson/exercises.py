@@ -47,6 +47,7 @@ def _first_problem(answer: object, conditions: Sequence[Condition]) -> str | Non
     for holds, advice in conditions:
         try:
             passed, detail = holds(answer), ""
+            passed = passed if passed is ... else bool(passed)  # a vector of truths has no truth of its own
         except Exception as error:  # the learner's code may raise anything; it is feedback, not a crash
             passed, detail = False, f" (Your answer raised {type(error).__name__}: {error})"
         if passed is ...:
@@ -61,9 +62,12 @@ def _first_problem(answer: object, conditions: Sequence[Condition]) -> str | Non
 def _has_a_gap(answer: object) -> bool:
     """Return whether the source of a function, or of a class's methods, still holds a bare ``...``.
 
-    The ``...`` in ``scores[..., 0]`` is none. Where there is no source to read, nothing counts as a gap.
+    The ``...`` in ``scores[..., 0]`` is none. Where there is no source to read, nothing counts as a gap. Of classes
+    and their instances only those of the notebook are looked at: a tensor is an answer and no starter.
     """
     owner = answer if isinstance(answer, (FunctionType, type)) else type(answer)
+    if isinstance(owner, type) and owner.__module__ != "__main__":
+        return False
     functions = [owner] if isinstance(owner, FunctionType) else vars(owner).values()
     return any(_holds_bare_ellipsis(function) for function in functions if isinstance(function, FunctionType))
 
@@ -71,7 +75,7 @@ def _has_a_gap(answer: object) -> bool:
 def _holds_bare_ellipsis(function: FunctionType) -> bool:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, SyntaxError):  # no source, or a lambda in the middle of a line
+    except (OSError, TypeError, SyntaxError):  # no source, or a lambda in the middle of a line
         return False
     places = (ast.Expr, ast.Assign, ast.AnnAssign, ast.Return)
     values = [node.value for node in ast.walk(tree) if isinstance(node, places)]
