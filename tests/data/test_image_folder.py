@@ -159,7 +159,7 @@ def test_links_that_lead_nowhere_are_counted_and_the_first_is_named(image_tree):
     shutil.rmtree(root / "cat")
     (root / "cat").mkdir()
     (root / "cat/gone.png").symlink_to(root / "nowhere.png")
-    with pytest.raises(ValueError, match=r"cat holds no images .*\) but 1 links that lead nowhere. Put images there"):
+    with pytest.raises(ValueError, match="cat holds no images .*, only links that lead nowhere .1.. Put"):
         data.image_folder(root)
 
 

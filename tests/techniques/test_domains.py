@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import tiny_encoder, tiny_texts
+from tiny import tiny_encoder, tiny_images, tiny_texts
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -356,6 +356,12 @@ def test_labels_the_head_does_not_know_are_refused():
     source = TensorDataset(cloud(8, dtype=torch.float32), torch.full((8,), 7))
     with pytest.raises(ValueError, match="Labels run from 7 to 7"):
         Alignment(mmd)(network(), DomainPairs(source, source).collect(range(8)), STATE)
+
+
+def test_domains_without_a_transform_are_refused_in_words():
+    for data in (tiny_images(8), tiny_texts(8)):
+        with pytest.raises(ValueError, match="no transform. Use data.with_transform"):
+            DomainPairs(data, data)
 
 
 # ------------------------------------------------------- the order of the target, and texts

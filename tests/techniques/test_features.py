@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from tiny import TinyNet, tiny_images, tiny_splits
+from torch import nn
 from torchvision.transforms import v2
 
 from transfer_utils import extract_features, mlp_head, replace_head
@@ -136,6 +137,12 @@ def test_the_cache_is_not_used_when_something_changed(model, images, what):
     assert len(cached()) == 2
 
 
+def test_a_layer_without_weights_decides_too(model, images):
+    before = extract_features(model, images).values
+    model.features[1][2] = nn.Identity()
+    assert not torch.allclose(extract_features(model, images).values, before)
+
+
 def test_a_new_head_does_not_invalidate_the_cache(model, images):
     extract_features(model, images)
     extract_features(replace_head(model, 7), images)
@@ -236,3 +243,11 @@ def test_a_transform_that_says_its_settings_is_cached_by_them(model, images):
     for factor in (2, 3, 2):
         extract_features(model, images.with_transform(Darker(factor)))
     assert len(cached()) == 2
+
+
+def test_features_are_compared_as_objects_and_a_model_without_a_card_is_named(model, images):
+    features = extract_features(model, images)
+    assert features == features
+    assert features != extract_features(model, images)
+    with pytest.raises(TypeError, match="has no card"):
+        extract_features(nn.Flatten(), images)

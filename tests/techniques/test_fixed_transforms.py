@@ -134,7 +134,7 @@ def test_two_functions_under_one_repr_do_not_share_their_features():
     assert files() == 0
 
 
-@pytest.mark.parametrize("inner", [half, functools.partial(half), half.__call__])
+@pytest.mark.parametrize("inner", [half, functools.partial(half), half.__call__, v2.Lambda(half)])
 def test_whatever_holds_a_function_is_used_but_not_cached(inner):
     with pytest.warns(UserWarning, match="not cached"):
         assert len(features_with(Holder(inner))) == 6

@@ -278,6 +278,28 @@ def test_labels_with_fractions_are_refused_in_words():
         evaluate(linear(), TensorDataset(inputs, labels.float()), progress="")
 
 
+def test_patience_without_validation_is_refused():
+    with pytest.raises(ValueError, match="patience needs validation data"):
+        quick_fit(patience=2)
+
+
+def test_outputs_that_do_not_fit_together_are_refused_in_words():
+    class Growing(nn.Module):
+        def forward(self, inputs):
+            return torch.zeros(len(inputs), len(inputs))
+
+    with pytest.raises(ValueError, match="different shapes.*Pad all items to one length"):
+        predict(Growing(), tiny_table(23), batch_size=5, progress="")
+
+
+def test_where_every_epoch_is_infinitely_bad_the_first_is_kept():
+    model = linear()
+    scores = {"monitor": "-loss", "score": lambda model, data: {"loss": float("inf")}}
+    result = quick_fit(model, VALIDATION, VALIDATION, epochs=2, optimizer=standing_still(model),
+                       at_epoch_start=Played(1.0, 2.0), **scores)  # fmt: skip
+    assert (result.best_epoch, model.bias[1].item()) == (0, 1.0)
+
+
 def test_a_head_of_another_width_is_refused_in_words():
     message = "features of another width than it takes.*replace_head"
     with pytest.raises(ValueError, match=message):

@@ -7,9 +7,11 @@ import pytest
 import runs
 import torch
 from runs import EPOCHS, STEPS_AN_EPOCH, finish, outcome, run, start
-from tiny import TinyNet, changed, weights_of
+from tiny import TinyNet, changed, linear, weights_of
+from torch.utils.data import Dataset
 
-from transfer_utils import evaluate, layerwise_lr
+from transfer_utils import evaluate, fit, layerwise_lr
+from transfer_utils.data.batching import Batched
 
 LAST = EPOCHS * STEPS_AN_EPOCH - 1
 
@@ -128,6 +130,36 @@ def test_after_ctrl_c_the_same_model_and_optimizer_may_be_given_again(file, monk
     assert not changed(uninterrupted[0], run(file, model, optimizer=optimizer)[0])
     steps_before = torch.load(file, weights_only=True)["steps"]
     assert run(file, model, optimizer=optimizer)[1].steps == steps_before == 15  # and when it is over
+
+
+def drawing_score(model, data):
+    """Score with a random number, as a score of masked words does."""
+    return {"accuracy": float(torch.rand(()))}
+
+
+def test_a_score_that_draws_is_the_same_after_an_interruption(file, monkeypatch):
+    expected = without_seconds(run(score=drawing_score)[1])
+    happen(monkeypatch, STEPS_AN_EPOCH - 1, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        run(file, score=drawing_score)
+    monkeypatch.setattr(runs, "at_step", None)
+    assert without_seconds(run(file, score=drawing_score)[1]) == expected
+
+
+class InterruptsItsWorker(Batched, Dataset):
+    """Items whose worker process gets the Ctrl-C of the terminal, as all processes there do."""
+
+    def __len__(self):
+        return 4
+
+    def collect(self, indices):
+        if torch.utils.data.get_worker_info():
+            os.kill(os.getpid(), signal.SIGINT)
+        return torch.ones(len(indices), 4), torch.zeros(len(indices), dtype=torch.long)
+
+
+def test_workers_leave_ctrl_c_to_the_main_process():
+    assert fit(linear(), InterruptsItsWorker(), epochs=1, batch_size=2, workers=1, progress="").steps == 2
 
 
 def test_ctrl_c_without_a_checkpoint_says_that_nothing_was_saved(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -60,9 +61,17 @@ def ordered_loader(
     For a GPU they are put into pinned memory, from which they are copied while the GPU computes. The global random
     numbers are left alone.
     """
+    # Inherited or not, workers leave Ctrl-C to the main process, which lets the step end and saves.
     pinned = device is not None and device.type == "cuda"
     own = torch.Generator()  # or the loader would draw from the global one
-    return DataLoader(batches, None, sampler=numbers, num_workers=workers, pin_memory=pinned, generator=own)
+    return DataLoader(
+        batches, None, sampler=numbers, num_workers=workers, pin_memory=pinned, generator=own,
+        worker_init_fn=_ignore_interrupts,
+    )  # fmt: skip
+
+
+def _ignore_interrupts(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def all_finite(batch: Any) -> bool:

@@ -6,8 +6,9 @@ import hashlib
 import re
 from typing import Protocol, runtime_checkable
 
-import torch
 from torch.utils.data import Dataset, Subset, TensorDataset
+
+from ..runtime.digests import weights_digest
 
 
 @runtime_checkable
@@ -22,9 +23,10 @@ class Fingerprinted(Protocol):
 def fingerprint(dataset: Dataset | None) -> str:
     """Return a short hash of a data set and its transform; the same in every process.
 
-    Of a data set of a foreign class only class and size are known. Functions in a transform count by their name.
+    Of a data set of any other class only class and size are known. Functions in a transform count by their name.
 
     Example:
+        >>> import torch
         >>> ones, twos = (TensorDataset(torch.full((3,), value)) for value in (1, 2))
         >>> fingerprint(ones) == fingerprint(twos)
         False
@@ -42,6 +44,5 @@ def _description(dataset: Dataset | None) -> str:
     if isinstance(dataset, Subset):
         return f"{kind} {list(dataset.indices)} of {_description(dataset.dataset)}"
     if isinstance(dataset, TensorDataset):
-        content = (tensor.detach().cpu().contiguous().view(-1).view(torch.uint8) for tensor in dataset.tensors)
-        return f"{kind} {[hashlib.sha256(values.numpy()).hexdigest() for values in content]}"
+        return f"{kind} {weights_digest((str(i), tensor) for i, tensor in enumerate(dataset.tensors))}"
     return f"{kind} of {len(dataset)}"

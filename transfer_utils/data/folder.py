@@ -100,7 +100,7 @@ def _read_classes(folder: Path) -> LabelledImages:
         found = [p for p in listed if p.is_file()]
         nowhere = [p for p in listed if p.is_symlink() and not p.exists()]
         if not found:
-            links = f" but {len(nowhere)} links that lead nowhere" if nowhere else ""
+            links = f", only links that lead nowhere ({len(nowhere)})" if nowhere else ""
             raise ValueError(
                 f"The class folder {class_folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}){links}. "
                 "Put images there, or remove the folder."

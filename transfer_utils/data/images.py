@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageOps
 from torch.utils.data import TensorDataset
 
+from ..runtime.digests import code_digest
 from ..runtime.progress import progress_bar
 from .labelled import Labelled, Splits
 
@@ -77,7 +78,7 @@ class LabelledImages(Labelled):
 
     def fingerprint(self) -> str:
         """Return a hash that changes when any image, label or the order changes."""
-        digest = hashlib.sha256(self.labels.numpy().tobytes())
+        digest = hashlib.sha256(self.labels.numpy().tobytes() + code_digest(self.read).encode())
         for image in self.identity or self.images:
             if isinstance(image, (str, Path)):
                 digest.update(f"{image}\n".encode())

@@ -150,6 +150,11 @@ def _joined(parts: Sequence[Any], order: torch.Tensor) -> Any:
         return {name: _joined([part[name] for part in parts], order) for name in first}
     if isinstance(first, tuple):
         return tuple(_joined(entries, order) for entries in zip(*parts, strict=True))
+    if len({part.shape[1:] for part in parts}) > 1:
+        raise ValueError(
+            f"Batches gave outputs or labels of different shapes, {tuple(parts[0].shape)} and others. Pad all items to "
+            "one length, or give fit a score that goes through the batches itself."
+        )
     return torch.cat(list(parts))[order]
 
 

@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ..models.heads import get_head, linear_head, mlp_head, replace_head
-from ..models.weights import weights_digest
 from ..models.wrapping import wrappers
+from ..runtime.digests import weights_digest
 from ..runtime.files import write_atomically
 from .adapters import add_adapters
 from .lora import LoRALayer, add_lora

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from ..data import Labelled
 from ..data.batching import Batched, collect, item_lengths
 from ..data.fingerprints import fingerprint
-from ..models.weights import weights_digest
+from ..runtime.digests import weights_digest
 from ..training.steps import Metrics, TrainState
 from .features import stored_outputs
 

@@ -99,6 +99,8 @@ class DomainPairs(Dataset, Batched):
 
 def _shape(inputs: Any) -> tuple[int, ...] | str:
     """Return what inputs must have in common: the shape of a tensor; texts may have any length."""
+    if not isinstance(inputs, (dict, torch.Tensor)):
+        raise ValueError("The data has no transform. Use data.with_transform(model.card.preprocess(size)).")
     return "tokens" if isinstance(inputs, dict) else tuple(inputs.shape)
 
 

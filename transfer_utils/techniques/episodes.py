@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset, TensorDataset
 
 from ..data.batching import Batched, collect
+from ..data.fingerprints import fingerprint
 from ..runtime.seeding import generator
 from ..training.steps import Metrics, TrainState
 
@@ -127,6 +128,11 @@ class Episodes(Dataset, Batched):
         support, _ = collect(self.data, episode.support.tolist())
         queries, _ = collect(self.data, episode.queries.tolist())
         return support, episode.support_labels, queries, episode.query_labels
+
+    def fingerprint(self) -> str:
+        """Return a text that changes with the data, the seed and the shape of an episode."""
+        s = self.sampler
+        return f"{fingerprint(self.data)} {s.ways} {s.shots} {s.queries} {s.seed}"
 
     def collect(self, numbers: list[int]) -> tuple[torch.Tensor, ...]:
         """Return the one episode of a batch."""

@@ -20,7 +20,7 @@ from .stored_activations import ActivationSplits, StoredActivations, stored_acti
 from .stored_outputs import stored_outputs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors have no truth value
 class Features:
     """Features of one split.
 
@@ -49,7 +49,7 @@ class Features:
         """Return these features minus the mean of ``reference``, divided by its standard deviation.
 
         A feature that hardly varies in ``reference`` is divided by a hundredth of the median deviation
-        instead: its own would turn the first image in which it wakes up into an outlier of thousands.
+        instead: its own would turn the first image that activates it into an extreme outlier.
         """
         mean, deviation = reference.scale()
         return Features((self.values - mean) / deviation, self.labels, self.class_names)
@@ -60,7 +60,7 @@ class Features:
         return self.values.mean(0), deviation.clamp_min(max(float(deviation.median()) / 100, 1e-6))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FeatureSplits:
     """Features of the three splits of a data set."""
 

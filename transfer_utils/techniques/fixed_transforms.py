@@ -7,23 +7,23 @@ the same transform alone. The ``repr`` does not tell: two different functions ca
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..data import Labelled, LabelledImages
+from ..runtime.digests import code_digest
 from ..runtime.seeding import kept_random_state, set_seed
 
 
 def require_fixed_transform(data: Labelled) -> None:
     """Raise ``ValueError`` unless ``data`` has a transform that gives one answer for an item.
 
-    Four images are asked for twice. That a transform draws is seen by the random numbers that come after it, so none
-    passes by luck.
+    Four images are asked for twice. That a transform draws from the generators of Python, NumPy or PyTorch is seen by
+    the random numbers that come after it, whatever comes out of it this time.
     """
     if data.transform is None:
         raise ValueError("The data has no transform. Use data.with_transform(model.card.preprocess(size)).")
@@ -58,8 +58,15 @@ def settings_of(transform: Any) -> str | None:
     and the code of its ``__call__``, which a learner may have edited. Where a field is a function, or the transform
     anything else, what it does cannot be known from outside.
     """
-    if not is_dataclass(transform) or " at 0x" in repr(transform):
+    if not is_dataclass(transform):
         return None
-    code = type(transform).__call__.__code__
-    constants = re.sub(r" at 0x[0-9a-f]+", "", repr(code.co_consts))
-    return f"{transform!r} {code.co_code.hex()} {code.co_names} {constants}"
+    settings = [(field.name, getattr(transform, field.name)) for field in fields(transform) if field.repr]
+    if not all(_is_setting(value) for _, value in settings):
+        return None
+    return f"{type(transform).__qualname__} {settings!r} {code_digest(transform)}"
+
+
+def _is_setting(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_setting, value))
+    return value is None or isinstance(value, (bool, int, float, str, torch.dtype))

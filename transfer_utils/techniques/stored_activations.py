@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from ..data import Labelled, LabelledImages
 from ..data.batching import Batched
 from ..evaluation.predict import predict
-from ..models.weights import weights_digest
+from ..runtime.digests import weights_digest
 from ..runtime.progress import progress_bar
 from .stored_outputs import computed_once
 from .upper_half import groups_below, halves
@@ -53,7 +53,7 @@ def variant(images: torch.Tensor, name: str) -> torch.Tensor:
     return _CHANGES[name](images)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors have no truth value
 class StoredActivations(Batched, Dataset):
     """Activations of one split, for :func:`transfer_utils.fit`: each item is one variant of an image, and its label.
 
@@ -88,6 +88,10 @@ class StoredActivations(Batched, Dataset):
         drawn = torch.randint(len(self.variants), (len(rows),)) if several else torch.zeros_like(rows)
         return self.values[rows, drawn].float(), self.labels[rows]
 
+    def fingerprint(self) -> str:
+        """Return a text that changes with any activation, label or variant."""
+        return f"{weights_digest([('values', self.values), ('labels', self.labels)])} {self.variants}"
+
     def subset(self, indices: torch.Tensor) -> StoredActivations:
         """Return the activations at ``indices``, in that order, all their variants."""
         return replace(self, values=self.values[indices], labels=self.labels[indices])
@@ -104,7 +108,7 @@ class StoredActivations(Batched, Dataset):
         return replace(self, values=self.values[:, place : place + 1], variants=(name,))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ActivationSplits:
     """Activations of the three splits: on ``train`` all variants, on the two others the images as they are."""
 
@@ -145,7 +149,7 @@ def stored_activations(
     def compute() -> torch.Tensor:
         return _in_chunks(lower, data, dtype, batch_size, progress)
 
-    what = f"{model.card.name} up to {groups_below(model, at)} {tuple(variants)} {dtype} "
+    what = f"{lower!r} up to {groups_below(model, at)} {tuple(variants)} {dtype} "
     values = computed_once(compute, data, what + weights_digest(lower.state_dict().items()), cache=cache)
     return StoredActivations(values, data.labels, data.class_names, tuple(variants))
 
@@ -170,7 +174,7 @@ def _in_chunks(network: nn.Module, data: LabelledImages, dtype: torch.dtype, bat
     with progress_bar(text=text, total=len(data)) as bar:
         for start in range(0, max(len(data), 1), CHUNK):
             indices = range(len(data))[start : start + CHUNK]
-            values = predict(network, data.subset(indices), batch_size=batch, progress="")[0]
+            values = predict(network, data.subset(indices), batch_size=batch, workers=0, progress="")[0]
             if float(values.abs().max()) > torch.finfo(dtype).max:
                 raise ValueError(f"Activations of up to {float(values.abs().max()):g} do not fit into {dtype}. "
                                  "Give dtype=torch.float32.")  # fmt: skip

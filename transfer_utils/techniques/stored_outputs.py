@@ -18,7 +18,8 @@ from torch import nn
 
 from ..data import Labelled
 from ..evaluation.predict import predict
-from ..models.weights import weights_digest
+from ..models.heads import card_of
+from ..runtime.digests import weights_digest
 from ..runtime.files import cache_folder, write_atomically
 from .fixed_transforms import require_fixed_transform, settings_of
 
@@ -43,13 +44,17 @@ def stored_outputs(
         ValueError: the transform is random or missing.
     """
     kind = output_of.__name__ if output_of else "output"
-    head = model.card.head + "."
+    head = card_of(model).head + "."
     deciding = [(n, t) for n, t in model.state_dict().items() if output_of is None or not n.startswith(head)]
+
+    # A layer without weights, such as an activation, decides too; the head need not.
+    structure = repr([(name, str(part)) for name, part in model.named_modules() if not f"{name}.".startswith(head)
+                      and next(part.children(), None) is None])  # fmt: skip
 
     def ask() -> torch.Tensor:
         return predict(model, data, output_of=output_of, batch_size=batch_size, progress=progress)[0]
 
-    return computed_once(ask, data, f"{model.card.name} {kind} {weights_digest(deciding)}", cache=cache)
+    return computed_once(ask, data, f"{structure} {kind} {weights_digest(deciding)}", cache=cache)
 
 
 def computed_once(compute: Callable[[], torch.Tensor], data: Labelled, what: str, *, cache: bool) -> torch.Tensor:

@@ -1,1 +1,1 @@
-"""Training: the one loop, the steps it makes, batches, rates, unfreezing, checkpoints, interrupts."""
+"""Training: the one loop, its steps, state and processes; batches, rates, unfreezing, checkpoints, interrupts."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..models.weights import weights_digest
+from ..runtime.digests import code_digest, weights_digest
 from ..runtime.files import writable, write_atomically
 from .state import RunState
 
@@ -76,9 +76,14 @@ def run_identity(model: nn.Module, optimizer: torch.optim.Optimizer, **settings:
         "model": hashlib.sha256(repr(shapes).encode()).hexdigest(),
         "starting weights": weights_digest(model.state_dict().items()),
         "optimizer": f"{type(optimizer).__name__} {groups}",
-        # Without the addresses of functions, which differ in every process.
-        **{name.replace("_", " "): re.sub(" at 0x[0-9a-f]+", "", repr(value)) for name, value in settings.items()},
+        **{name.replace("_", " "): _setting(value) for name, value in settings.items()},
     }
+
+
+def _setting(value: object) -> str:
+    """Return a text of a setting, the same in every process; of a function its name and its code."""
+    shown = re.sub(" at 0x[0-9a-f]+", "", repr(value))
+    return f"{shown} {code_digest(value)}" if callable(value) else shown
 
 
 def load_checkpoint(path: Path, identity: dict[str, str]) -> dict | None:
@@ -101,6 +106,11 @@ def load_checkpoint(path: Path, identity: dict[str, str]) -> dict | None:
         raise CheckpointMismatch(f"{path} is a checkpoint of another model: its layers differ. {advice}")
     if different == ["starting weights"] and identity["starting weights"] in _reached(content):
         return content  # the same cell run again: the model stands where the checkpoint does
+    if different == ["starting weights"]:
+        raise CheckpointMismatch(
+            f"{path} is a checkpoint of another run, or of this one: starting weights differ. Load the model anew, as "
+            f"it was when the run started, to go on from step {content['steps']}; or give fit another checkpoint path."
+        )
     if different:
         raise CheckpointMismatch(f"{path} is a checkpoint of another run: {', '.join(different)} differ. {advice}")
     return content

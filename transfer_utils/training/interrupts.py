@@ -12,6 +12,8 @@ from collections.abc import Iterator
 def interrupts_wait() -> Iterator[threading.Event]:
     """Set the event that is yielded at the first Ctrl-C; a second one interrupts at once.
 
+    ``fit`` looks at the event after each step, saves, and raises.
+
     Outside the main thread Python delivers no signals, and nothing changes.
     """
     asked = threading.Event()
@@ -29,4 +31,4 @@ def interrupts_wait() -> Iterator[threading.Event]:
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)

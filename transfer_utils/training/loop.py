@@ -75,7 +75,8 @@ def fit(
             ``None`` builds AdamW with ``lr`` over what can learn now.
         schedule: progress from 0 to 1 -> factor on the rate of every group.
         batch_size: items a step, over all processes; ``None`` takes the profile's.
-        at_epoch_start: called with (model, epoch), e.g. ``UnfreezingSchedule(...).apply``.
+        at_epoch_start: called with (model, epoch), e.g. ``UnfreezingSchedule(...).apply``; once more when a run goes
+            on in the middle of an epoch.
         monitor: the metric of the score that decides, larger is better; ``"-loss"`` for the loss.
         patience: stop after that many epochs without a better one; ``None`` never does.
         checkpoint: file to go on from where there is one, and to save to: every ``save_every``
@@ -97,16 +98,19 @@ def fit(
     """
     if epochs < 1:
         raise ValueError(f"The number of epochs must be 1 or more, not {epochs}.")
+    if patience is not None and validation is None:
+        raise ValueError("patience needs validation data: without, no epoch is better than another.")
     profile = get_profile()
     optimizer = optimizer or torch.optim.AdamW(_trainable(model), lr=lr)
     run = _Run(
-        model, train, validation, epochs, step, score, optimizer, schedule, at_epoch_start, monitor, patience, seed,
+        model=model, train=train, validation=validation, epochs=epochs, step=step, score=score, optimizer=optimizer,
+        schedule=schedule, at_epoch_start=at_epoch_start, monitor=monitor, patience=patience, seed=seed,
         batch_size=profile.batch_size if batch_size is None else batch_size,
         workers=profile.workers if workers is None else workers,
     )  # fmt: skip
     run.checkpoint = Checkpoint(checkpoint, save_every, run.identity() if checkpoint else {})
     with kept_random_state(), on_device(model, run.processes.machine.device):
-        return run.to_the_end(progress)
+        return run.train_to_the_end(progress)
 
 
 @dataclass
@@ -138,7 +142,7 @@ class _Run:
         rank, count = self.processes.rank, self.processes.count
         return TrainingBatches(self.train, self.batch_size, self.seed, epoch, rank, count)
 
-    def to_the_end(self, progress: str) -> FitResult:
+    def train_to_the_end(self, progress: str) -> FitResult:
         """Train epoch after epoch, from the checkpoint where there is one."""
         state, machine = self.state, self.processes.machine
         finished = self.restore()
@@ -164,6 +168,7 @@ class _Run:
         """Learn from each batch of the epoch once, or from those that are left of it."""
         state, machine = self.state, self.processes.machine
         if self.at_epoch_start:
+            set_seed(named_seed(self.seed, "epoch start", state.epoch))
             self.at_epoch_start(self.model, state.epoch)
         _trainable(self.model)  # a schedule may have frozen everything
         self.model.train()
@@ -175,14 +180,14 @@ class _Run:
             set_seed(named_seed(self.seed, "step", now.step, self.processes.rank))
             with machine.autocast():
                 loss, metrics = step(to_device(batch, machine.device), now)  # forward
-            _require_number(loss, batch, now.step)
+            _require_finite(loss, batch, now.step)
             self.optimizer.zero_grad(set_to_none=True)
             # Processes average their gradients; the factor makes it the mean over the whole batch.
             machine.backward(loss * share * self.processes.count)
             self.optimizer.step()
             state.count({"loss": loss.item(), **metrics}, items=share * batches.size(state.next_batch))
             bar.update()
-            self.pause_if_due(interrupted)
+            self.save_if_due(interrupted)
 
     def validate(self) -> None:
         """Score the validation data, and end the epoch with a row of the history."""
@@ -191,6 +196,7 @@ class _Run:
         row |= {f"train_{name}": value / len(self.train) for name, value in sums.items()}
         self.processes.share_buffers(self.model)
         if self.validation is not None:
+            set_seed(named_seed(self.seed, "score", self.state.epoch, self.processes.rank))
             scores = self.score(self.model, self.validation)
             row |= {f"validation_{name}": float(value) for name, value in scores.items()}
         self.state.end_epoch(row, self.model, self.monitor if self.validation is not None else None)
@@ -212,7 +218,7 @@ class _Run:
         }  # fmt: skip
         return run_identity(self.model, self.optimizer, **settings)
 
-    def pause_if_due(self, interrupted: Event) -> None:
+    def save_if_due(self, interrupted: Event) -> None:
         """Save when it is time to; stop, saved, when Ctrl-C asked for it."""
         stop, due = interrupted.is_set(), self.checkpoint.is_due()
         if self.processes.count > 1:  # asking the others takes time, so only now and then
@@ -252,7 +258,7 @@ def _trainable(model: nn.Module) -> list[nn.Parameter]:
     return parameters
 
 
-def _require_number(loss: torch.Tensor, batch: Any, step: int) -> None:
+def _require_finite(loss: torch.Tensor, batch: Any, step: int) -> None:
     if math.isfinite(loss.item()):
         return
     if not all_finite(batch):

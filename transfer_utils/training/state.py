@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import asdict, dataclass, field
 
@@ -19,9 +18,9 @@ class FitResult:
     Attributes:
         history: one row an epoch, e.g. ``epoch, train_loss, train_accuracy, validation_accuracy``.
         best_epoch: the epoch whose weights the model has now; the last one without validation.
-        seconds: time in training and validation, over all sittings.
-        peak_mb: highest memory during this sitting.
-        steps: optimizer steps made, over all sittings.
+        seconds: time in training and validation, over all sessions.
+        peak_mb: highest memory during this session.
+        steps: optimizer steps made, over all sessions.
     """
 
     history: list[Metrics] = field(default_factory=list)
@@ -66,11 +65,13 @@ class RunState:
 
     def end_epoch(self, row: Metrics, model: nn.Module, monitor: str | None) -> None:
         """Write the row of the history; keep the weights where they are the best yet, or nothing is monitored."""
-        earlier = [monitored(before, monitor) for before in self.result.history] if monitor else []
-        if monitor is None or monitored(row, monitor) > max(earlier, default=-math.inf):
+        if monitor:
+            value, *earlier = (monitored(one, monitor) for one in (row, *self.result.history))
+        if not monitor or not earlier or value > max(earlier):
             self.result.best_epoch = self.epoch
             if monitor:
-                self.best_weights = copy.deepcopy({name: value.cpu() for name, value in model.state_dict().items()})
+                weights = model.state_dict().items()
+                self.best_weights = {name: value.detach().to("cpu", copy=True) for name, value in weights}
         self.result.history.append(row)
         self.sums, self.next_batch = {}, 0
 
