@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from transfer_utils.evaluation.intervals import Interval, bootstrap_interval, mean_and_interval, paired_difference
-from transfer_utils.evaluation.metrics import accuracy, classification_metrics
+from transfer_utils.evaluation.metrics import accuracy, balanced_accuracy, check_labels, classification_metrics
 
 
 def logits_for(guesses, classes=2):
@@ -22,7 +22,7 @@ def test_binary_metrics_equal_those_worked_out_by_hand():
     assert scores["balanced_accuracy"] == pytest.approx((5 / 6 + 1 / 4) / 2)
     assert scores["f1"] == pytest.approx(2 * 1 / (2 * 1 + 1 + 3))  # 2 TP / (2 TP + FP + FN)
     assert scores["auc"] == pytest.approx((5 / 6 + 1 / 4) / 2)  # two scores only: the mean of the two rates
-    assert accuracy(GUESS, TRUTH) == pytest.approx(0.6)
+    assert (accuracy(GUESS, TRUTH), balanced_accuracy(GUESS, TRUTH)) == pytest.approx((0.6, (5 / 6 + 1 / 4) / 2))
 
 
 def test_auc_is_the_share_of_pairs_in_the_right_order():
@@ -60,11 +60,21 @@ def test_auc_is_not_a_number_where_a_class_is_absent():
         (torch.zeros(3), torch.tensor([0, 1, 1]), r"Expected logits \(N, C\)"),
         (torch.zeros(0, 2), torch.zeros(0, dtype=torch.long), "N > 0"),
         (torch.tensor([[0, torch.inf]]), torch.tensor([0]), "NaN or infinite"),
+        (torch.zeros(3, 2), torch.tensor([0, 1, 1]).int(), r"integers of type int64.*torch.int32. labels.long\(\)"),
+        (torch.zeros(3, 2), torch.tensor([0, 1, 1]).float(), r"integers of type int64.*torch.float32. labels.long\(\)"),
+        (torch.zeros(3, 2), torch.tensor([[0], [1], [1]]), r"shape \(N,\); theirs is \(3, 1\). labels.squeeze\(1\)"),
+        (torch.zeros(3, 2), torch.eye(2)[[0, 1, 1]], r"shape \(N,\); theirs is \(3, 2\). labels.argmax\(1\)"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(logits, labels, message):
     with pytest.raises(ValueError, match=message):
         classification_metrics(logits, labels)
+
+
+@pytest.mark.parametrize("labels", [torch.ones(3).int(), torch.ones(3, 1).long(), torch.eye(3).long()])
+def test_labels_that_are_no_class_numbers_are_refused_before_the_loss_sees_them(labels):
+    with pytest.raises(ValueError, match=r"labels\.(long|squeeze|argmax)\(1?\)"):
+        check_labels(labels, outputs=3)
 
 
 # -------------------------------------------------------------------- intervals
