@@ -16,20 +16,30 @@ from .features import Features, FeatureSplits
 def logistic_head(
     features: FeatureSplits, strengths: Sequence[float] = (0.001, 0.01, 0.1, 1.0)
 ) -> tuple[nn.Linear, dict[float, float]]:
-    """Return the linear head that logistic regression finds, its restraint chosen on validation.
+    """Return the linear head that logistic regression finds, its regularisation strength chosen on validation.
 
     What scikit-learn trains to the end is put into a linear layer, so that it is used like any other
     head. With two classes the layer scores them -z/2 and z/2, whose softmax is the sigmoid of z.
 
     Args:
-        features: best standardised, so that the restraint is the same for every feature.
+        features: best standardised, so that the regularisation is as strong for every feature.
         strengths: values of scikit-learn's ``C`` to try; a small one holds the weights back more.
 
     Returns:
-        The head, and the validation accuracy of each strength; ties go to the smaller one.
+        The head, one output a class name, and the validation accuracy of each strength; ties go to the smaller one.
+
+    Raises:
+        ValueError: a class has no training item; scikit-learn would leave it out and renumber the others.
     """
     from sklearn.linear_model import LogisticRegression
 
+    present = set(features.train.labels.tolist())
+    missing = [name for number, name in enumerate(features.train.class_names) if number not in present]
+    if missing:
+        raise ValueError(
+            f"No training item is of class {', '.join(missing)}: draw items of every class, as sample(...) does, "
+            "or leave the class out of class_names and renumber the labels."
+        )
     tried = {}
     for strength in sorted(strengths):
         model = LogisticRegression(C=strength, max_iter=3000)
