@@ -356,6 +356,12 @@ def test_tied_weights_are_refused():
     refused(model, ValueError, "first shares its weights with second; merging would change both", targets=["first"])
 
 
+def test_patterns_that_fit_the_head_alone_are_refused():
+    match = "The patterns fit the head alone, which learns anyway"
+    refused(TinyNet(), ValueError, match, rank=1, targets=["fc"])
+    refused(tiny_encoder(), ValueError, match, rank=1, targets=["head"])
+
+
 def test_the_head_is_left_out_of_a_pattern_that_fits_everything():
     model = add_lora(Shared(), rank=1, targets=["*"])
     assert isinstance(model.head, nn.Linear)

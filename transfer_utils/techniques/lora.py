@@ -130,12 +130,14 @@ def add_lora(
         dropout: on the input of A.
 
     Raises:
-        ValueError: a pattern fits no layer, the rank is larger than a layer, LoRA is there already, or a
-            target shares its weights with another layer, which merging would change too.
+        ValueError: a pattern fits no layer, or all fit the head alone; the rank is larger than a layer; LoRA is
+            there already; or a target shares its weights with another layer, which merging would change too.
     """
     found = find_layers(model, targets, (nn.Linear, nn.Conv2d))
     inside_head = {module for head in get_heads(model) for module in head.modules()}
     found = {name: layer for name, layer in found.items() if layer not in inside_head}
+    if not found:
+        raise ValueError("The patterns fit the head alone, which learns anyway. Name layers of the body in targets.")
     _refuse_shared_weights(model, found)
     alpha = 2.0 * rank if alpha is None else alpha
     for layer in found.values():  # before anything is changed
