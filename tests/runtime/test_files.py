@@ -3,11 +3,13 @@
 import errno
 import io
 import os
+import platform
 import subprocess
 import sys
 import tarfile
 import zipfile
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -87,8 +89,36 @@ def test_what_a_killed_process_left_is_removed_by_the_next_write_and_other_peopl
     assert sorted(os.listdir(tmp_path)) == [".mine.part", "inner", "new name"]
 
 
+@pytest.fixture
+def left_by_this_number(tmp_path):
+    """Return a file and a folder that a process with the number of this one left an hour before this one started."""
+    file, folder = (tmp_path / f".{name}.{platform.node()}-{os.getpid()}.a1b2.part" for name in ("file", "unpacking"))
+    file.touch()
+    folder.mkdir()
+    (folder / "content").touch()
+    for left in (file, folder):
+        os.utime(left, (psutil.Process().create_time() - 3600,) * 2)
+    return file, folder
+
+
+def test_what_a_killed_process_left_is_removed_when_its_number_runs_again(tmp_path, left_by_this_number):
+    write_atomically(tmp_path / "new", lambda part: part.write_text("all"))
+    assert os.listdir(tmp_path) == ["new"]
+
+
+def test_a_process_that_cannot_be_asked_keeps_its_unfinished_files(tmp_path, left_by_this_number, monkeypatch):
+    def refuse(self):
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr(psutil.Process, "create_time", refuse)
+    write_atomically(tmp_path / "new", lambda part: part.write_text("all"))
+    assert sorted(os.listdir(tmp_path)) == sorted([*(left.name for left in left_by_this_number), "new"])
+
+
 FULL = [
     OSError(errno.ENOSPC, "No space left on device"),
+    OSError(errno.EDQUOT, "Disk quota exceeded"),
+    RuntimeError("[enforce fail at inline_container.cc] . PytorchStreamWriter failed: Disk quota exceeded"),
     RuntimeError("[enforce fail at inline_container.cc] . PytorchStreamWriter failed: No space left on device"),
 ]
 
@@ -234,6 +264,20 @@ def test_a_member_outside_the_folder_is_refused_and_nothing_is_unpacked(make, pl
     assert os.listdir(folder.parent) == []
     assert sorted(os.listdir(archive.parent)) == ["archive", "inside"]
     assert not os.path.exists("/tmp/out-of-unpack.txt")
+
+
+def test_what_a_process_killed_while_it_unpacked_left_is_removed_by_the_next_one(places):
+    archive, folder = places
+    make_zip(archive, ["a.txt"])
+    script = (
+        "import os, pathlib, sys, zipfile; from transfer_utils.runtime.files import unpack\n"
+        "zipfile.ZipFile.extractall = lambda *_: os.kill(os.getpid(), 9)\n"
+        "unpack(*map(pathlib.Path, sys.argv[1:]))"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(archive), str(folder)], check=False)
+    assert (killed.returncode, len(os.listdir(folder.parent))) == (-9, 1)
+    unpack(archive, folder)
+    assert os.listdir(folder.parent) == ["data"]
 
 
 @MAKERS

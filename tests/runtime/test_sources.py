@@ -1,13 +1,18 @@
 """Downloads: an archive of the official layout, made here and served on loopback, and all that can go wrong."""
 
+import contextlib
 import hashlib
 import importlib.util
 import io
+import os
+import subprocess
+import sys
 import tarfile
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Barrier, BrokenBarrierError, Thread
 
 import pytest
 from PIL import Image
@@ -90,7 +95,7 @@ def _nothing_fetched_yet(downloads):
 
 
 def left_behind():
-    return sorted(path.name for path in download_folder().iterdir())
+    return sorted(path.name for path in download_folder().iterdir() if path.suffix != ".lock")
 
 
 # ---------------------------------------------------------------- what goes well
@@ -129,6 +134,40 @@ def test_a_wrong_archive_put_there_by_hand_is_refused_and_kept(serve):
         data.hymenoptera.load()
     assert server.requests == []
     assert left_behind() == ["hymenoptera_data.zip"]
+
+
+def test_two_that_fetch_at_the_same_time_get_one_folder_from_one_download(serve, monkeypatch):
+    server, both_fetched, unpack = serve(), Barrier(2), sources.unpack
+
+    def unpack_together(*arguments):
+        with contextlib.suppress(BrokenBarrierError):  # only one of them comes here
+            both_fetched.wait(timeout=0.5)
+        unpack(*arguments)
+
+    monkeypatch.setattr(sources, "unpack", unpack_together)
+    with ThreadPoolExecutor(2) as two:
+        folders = set(two.map(lambda name: sources.downloaded_folder(name, progress=False), ["hymenoptera"] * 2))
+    assert folders == {download_folder() / "hymenoptera"}
+    assert server.requests == ["/tutorial/hymenoptera_data.zip"]
+
+
+def test_nothing_is_written_where_the_source_is_there(downloads):
+    (downloads / "hymenoptera").mkdir()
+    assert sources.downloaded_folder("hymenoptera") == downloads / "hymenoptera"
+    assert os.listdir(downloads) == ["hymenoptera"]
+
+
+def test_what_a_process_killed_while_it_fetched_left_is_removed_by_the_next_one(serve):
+    script = (
+        "import os, pooch; from transfer_utils.runtime.sources import downloaded_folder\n"
+        "pooch.retrieve = lambda *_, **__: os.kill(os.getpid(), 9)\n"
+        "downloaded_folder('hymenoptera')"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    assert len(left_behind()) == 1
+    serve()
+    data.hymenoptera.load()
+    assert left_behind() == ["hymenoptera"]
 
 
 # -------------------------------------------------------------- what goes wrong

@@ -12,7 +12,8 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -96,8 +97,16 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         raise
 
 
+@contextmanager
+def scratch_folder(folder: Path, purpose: str) -> Iterator[Path]:
+    """Give a block an empty folder inside ``folder``, deleted at its end, or later when the process was killed."""
+    _remove_leftovers(writable(folder))
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{purpose}.{_owner()}.", suffix=".part") as name:
+        yield Path(name)
+
+
 class DiskFull(OSError):
-    """A file could not be written because its disk is full; what was there before is whole."""
+    """A file could not be written: its disk is full, or a quota used up. What was there before is whole."""
 
     def __init__(self, path: Path):
         super().__init__(
@@ -112,12 +121,15 @@ class DiskFull(OSError):
 
 
 def _is_full(error: BaseException, folder: Path) -> bool:
-    """Return whether a full disk is behind ``error``; PyTorch and safetensors say it in words of their own."""
+    """Return whether a full disk or quota is behind ``error``; PyTorch and safetensors say it in words of their own."""
     if isinstance(error, OSError):
-        return error.errno == errno.ENOSPC
+        return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
     if not isinstance(error, Exception):
         return False
-    return "No space left" in str(error) or shutil.disk_usage(folder).free < 1 << 16
+    return (
+        any(words in str(error) for words in ("No space left", "quota exceeded"))
+        or shutil.disk_usage(folder).free < 1 << 16
+    )
 
 
 def _device(folder: Path) -> str:
@@ -135,13 +147,23 @@ def _owner() -> str:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Delete unfinished files of processes of this machine that were killed while they wrote."""
-    import psutil
-
+    """Delete unfinished files and folders of processes of this machine that were killed while they wrote."""
     for part in folder.glob(f".*.{platform.node()}-*.part"):
         process = re.search(r"-(\d+)\.[^.]+\.part$", part.name)
-        if process and not psutil.pid_exists(int(process[1])):
-            part.unlink(missing_ok=True)
+        if process and _started_later(int(process[1]), part):
+            shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
+
+
+def _started_later(process: int, part: Path) -> bool:
+    """Return whether ``process`` ended, or began after ``part`` was written: in a container the same numbers return."""
+    import psutil
+
+    try:
+        return psutil.Process(process).create_time() > part.stat().st_mtime + 60  # clocks of file servers differ
+    except psutil.NoSuchProcess:
+        return True
+    except (psutil.AccessDenied, FileNotFoundError):  # it belongs to another user; another process was quicker
+        return False
 
 
 def sha256(paths: Path | Iterable[Path]) -> str:
@@ -177,8 +199,8 @@ def unpack(archive: Path, folder: Path) -> None:
             or the file is not an archive or is damaged. Nothing is left behind.
     """
     folder = Path(folder)
-    with tempfile.TemporaryDirectory(dir=writable(folder.parent), prefix=".unpacking-") as name:
-        target = Path(name) / "content"
+    with scratch_folder(folder.parent, "unpacking") as scratch:
+        target = scratch / "content"
         target.mkdir()
         try:
             if zipfile.is_zipfile(archive):

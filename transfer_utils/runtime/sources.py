@@ -11,13 +11,14 @@ import contextlib
 import importlib.util
 import subprocess
 import sys
-import tempfile
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from .files import WrongHash, check_hash, download_folder, unpack, writable
+from filelock import FileLock
+
+from .files import WrongHash, check_hash, download_folder, scratch_folder, unpack, writable
 
 
 class SourceMissing(FileNotFoundError):
@@ -97,6 +98,8 @@ def install_package(name: str) -> None:
 def downloaded_folder(name: str, *, progress: bool = True) -> Path:
     """Return the folder of a download or sdist source, fetching and unpacking it where needed.
 
+    Several processes may ask at the same time: one fetches, the others wait for it.
+
     Raises:
         SourceMissing: it cannot be fetched (no network, server away).
         WrongHash: what was fetched is not the expected file; it is deleted.
@@ -104,11 +107,13 @@ def downloaded_folder(name: str, *, progress: bool = True) -> Path:
     """
     source = sources()[name]
     folder = download_folder() / name
-    if not folder.is_dir():
-        writable(folder.parent)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as scratch:
-            fetch = _fetch_sdist if source.kind == "sdist" else _fetch
-            unpack(fetch(source, Path(scratch), progress), folder)
+    if folder.is_dir():
+        return folder
+    with FileLock(writable(folder.parent) / f".{name}.lock"):
+        if not folder.is_dir():  # else another process fetched it meanwhile
+            with scratch_folder(folder.parent, "fetching") as scratch:
+                fetch = _fetch_sdist if source.kind == "sdist" else _fetch
+                unpack(fetch(source, scratch, progress), folder)
     return folder
 
 
