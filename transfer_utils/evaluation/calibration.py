@@ -1,4 +1,4 @@
-"""Is a model that says 80 % right in 80 of 100 cases? Measuring that, and one number that mends it.
+"""Is a model that says 80 % right in 80 of 100 cases? Measuring that, and one number that corrects it.
 
     T = fit_temperature(validation_logits, validation_labels)
     expected_calibration_error(test_logits / T, test_labels)

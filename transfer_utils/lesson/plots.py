@@ -107,7 +107,7 @@ def interval_rows(axes: Axes, rows: dict[str, Interval], colours: Sequence[str] 
 def interval_figure(
     rows: dict[str, Interval], baseline: float, baseline_name: str = "baseline", **labels: object
 ) -> Figure:
-    """Return a figure of :func:`interval_rows` with a dashed line, usually at the accuracy of the dumbest answer.
+    """Return a figure of :func:`interval_rows` with a dashed line, usually at the accuracy of the majority class.
 
     Args:
         labels: as in ``Axes.set``, e.g. ``xlabel`` and ``title``.

@@ -1,4 +1,4 @@
-"""The hub of pretrained models, asked once: where it does not answer, what was downloaded before must do."""
+"""Downloads from the Hugging Face Hub: one request finds out whether it answers; if not, the local cache must do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Few-shot learning: name classes that no training image showed, from a handful of examples each.
+"""Few-shot learning: recognise classes that no training image showed, from a handful of examples each.
 
     train = Episodes(images, ways=20, shots=1, queries=4, count=500)
     fit(network, train, epochs=1, batch_size=1, step=EpisodeStep(by_prototype))

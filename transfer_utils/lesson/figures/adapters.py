@@ -14,7 +14,7 @@ def accuracy_and_parameters(rows: dict[str, dict], baseline: float) -> Figure:
 
     Args:
         rows: method -> ``parameters`` and ``runs`` (accuracies, one a seed).
-        baseline: accuracy of the more frequent name.
+        baseline: accuracy of the majority class.
     """
     figure, axes = plt.subplots(figsize=(8.5, 4.6))
     for method, row in rows.items():

@@ -41,7 +41,7 @@ def rate_sweep(by_rate: dict[float, dict], baseline: float) -> Figure:
 
     Args:
         by_rate: rate -> ``accuracy``, ``old statistics``, ``as it is`` (intervals) and ``moved`` (a share).
-        baseline: accuracy of the more frequent name.
+        baseline: accuracy of the majority class.
     """
     rates, rows = list(by_rate), list(by_rate.values())
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 4))

@@ -55,7 +55,7 @@ def halfway_lines() -> Figure:
 
 
 def accuracies_by_setting(rows: dict[str, Sequence[Interval]]) -> Figure:
-    """Draw the interval of each method in each of ``fewshot.SETTINGS``, methods side by side, guessing dotted."""
+    """Draw the interval of each method in each of the SETTINGS of techniques/prototypes.py, guessing dotted."""
     figure, axes = plt.subplots(figsize=(10, 5.2))
     for place, (name, intervals) in enumerate(rows.items()):
         x = np.arange(len(SETTINGS)) + 0.11 * (place - (len(rows) - 1) / 2)

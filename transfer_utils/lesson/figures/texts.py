@@ -84,7 +84,7 @@ def label_budgets(curves: dict[str, Sequence[Sequence[float]]], budgets: Sequenc
 
     Args:
         curves: name -> one row a seed, as long as ``budgets``.
-        baseline: accuracy of the more frequent name.
+        baseline: accuracy of the majority class.
     """
     figure, axes = plt.subplots(figsize=(8.5, 4.6))
     looks = (("black", "x"), (plots.SKY, "v"), (plots.BLUE, "o"))
