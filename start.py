@@ -138,8 +138,8 @@ def test_environment(scratch: Path) -> dict[str, str]:
 
     Two workers on two cores: one thread each is faster than two.
     """
-    environment = {name: text for name, text in child_environment().items()
-                   if name not in ("TRANSFER_PROFILE", "COURSE_STATIC")}  # fmt: skip
+    chosen = ("TRANSFER_PROFILE", "TRANSFER_BACKBONE", "TRANSFER_ENCODER", "TRANSFER_DEVICE", "COURSE_STATIC")
+    environment = {name: text for name, text in child_environment().items() if name not in chosen}
     return {**environment, "OMP_NUM_THREADS": "1", "TRANSFER_CACHE": str(scratch / "cache"),
             "TRANSFER_LEDGER": str(scratch / "ledger.csv")}  # fmt: skip
 

@@ -27,6 +27,8 @@ def _room_of_its_own(monkeypatch, tmp_path, tmp_path_factory):
     monkeypatch.setenv("TRANSFER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TRANSFER_DOWNLOADS", str(downloads))
     monkeypatch.setenv("TRANSFER_DEVICE", "cpu")
+    for name in ("TRANSFER_BACKBONE", "TRANSFER_ENCODER"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)

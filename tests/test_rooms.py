@@ -225,6 +225,25 @@ def test_what_is_too_long_is_noticed(house):
     assert too_long(root) == ["data.images: 301 lines", "data.texts.f: 61 lines"]
 
 
+# ---------------------------------------------------- the tables of CONTRIBUTING.md
+
+
+def missing_paths(text):
+    """Return the paths ``room/file`` in the tables of ``text`` that the package does not have."""
+    tables = "\n".join(line for line in text.splitlines() if line.startswith("|"))
+    paths = re.findall(rf"`((?:{'|'.join(ROOMS)})/[\w/]*\.\w+)`", tables)
+    assert paths
+    return [path for path in paths if not (PACKAGE / path).is_file()]
+
+
+def test_paths_in_the_tables_of_contributing_exist():
+    assert missing_paths((PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")) == []
+
+
+def test_a_path_that_leads_nowhere_is_noticed():
+    assert missing_paths("`data/gone.py`\n| where? | `data/folder.py`, from `data/no.toml` |") == ["data/no.toml"]
+
+
 # ------------------------------------------------------- references in docstrings
 
 

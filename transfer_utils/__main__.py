@@ -13,6 +13,7 @@ address   set the GitHub address that Colab links point to
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from .runtime.profile import PROFILES, set_profile
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit status; what a reader can mend is one message, not a traceback."""
+    """Run one command and return its exit status; an error that the user can fix is one line, not a traceback."""
     options = _parser().parse_args(arguments)
     try:
         return options.run(options) or 0
@@ -38,7 +39,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, run in COMMANDS.items():
-        command = commands.add_parser(name, description=run.__doc__)
+        command = commands.add_parser(
+            name, description=inspect.cleandoc(run.__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
+        )
         command.set_defaults(run=run)
         if name in ("doctor", "fetch"):
             command.add_argument("--profile", choices=list(PROFILES), help="instead of TRANSFER_PROFILE")
@@ -52,7 +55,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    """Report what is here and what is missing; exit status 1 when the profile lacks something."""
+    """Report what is here and what is missing; exit status 1 when the profile lacks something.
+
+    Environment variables that the course reads:
+      TRANSFER_PROFILE    the sizes of the lessons: tiny, laptop (default) or full
+      TRANSFER_BACKBONE   the pretrained network of the profile, replaced: efficientnet_lite0 or resnet50
+      TRANSFER_ENCODER    its encoder of texts, replaced: minilm, or a name on the Hugging Face hub
+      TRANSFER_DEVICE     cpu, cuda or mps (default: the best that is here)
+      TRANSFER_CACHE      the folder for features and checkpoints
+      TRANSFER_DOWNLOADS  the folder for data that were fetched
+      TRANSFER_LEDGER     the file for the results of your own runs
+      COURSE_STATIC       1: still pictures instead of sliders, and no progress bars
+
+    The folder of the cache, which the report names, can be deleted whenever no lesson runs: all in it is computed
+    again. Downloads are fetched again.
+    """
     from .course.doctor import examine, report
 
     if options.profile:

@@ -319,6 +319,9 @@ def ready(start):
 def test_test_runs_every_step_in_a_temporary_folder(ready, commands, monkeypatch):
     monkeypatch.setenv("TRANSFER_PROFILE", "full")
     monkeypatch.setenv("COURSE_STATIC", "1")
+    models = ("TRANSFER_BACKBONE", "TRANSFER_ENCODER", "TRANSFER_DEVICE")
+    for name in models:
+        monkeypatch.setenv(name, "another")
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     assert ready.main(["test"]) == 0
     tools = ["ruff check", "ruff format", "codespell", "test_pins.py", "pytest tests -n 2", "--nbval-lax", "totals.py"]
@@ -327,7 +330,7 @@ def test_test_runs_every_step_in_a_temporary_folder(ready, commands, monkeypatch
     files, units, lessons = (env for _, env in commands[3:6])
     assert files["OMP_NUM_THREADS"] == "1"
     assert "TRANSFER_PROFILE" not in files | units
-    assert "COURSE_STATIC" not in files | units | lessons
+    assert not {"COURSE_STATIC", *models} & set(files | units | lessons)
     assert lessons["TRANSFER_PROFILE"] == "tiny"
     scratch = Path(files["TRANSFER_CACHE"]).parent
     assert Path(files["TRANSFER_LEDGER"]) == scratch / "ledger.csv"

@@ -25,14 +25,14 @@ from ..runtime.sources import (
 )
 
 DISTRIBUTION = "transfer-utils"
-OK, MISSING, OPTIONAL = "ok", "missing", "not needed"
+OK, LOW, MISSING, OPTIONAL = "ok", "low", "missing", "not needed"
 SET_UP = "make setup (Windows: python start.py setup)"
 MEMORY_GB, DISK_GB = 4, 1  # what a lesson may need; lessons of the profile laptop stay below
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report: ``ok``, ``missing`` or ``not needed``; and what to do where it is missing."""
+    """One line of the report: ``ok``, ``low``, ``missing`` or ``not needed``; and what to do, if anything."""
 
     status: str
     text: str
@@ -57,14 +57,13 @@ def report(findings: list[Finding]) -> int:
     """Print the findings, then what to do, and return the exit status: 1 when something needed is missing."""
     for finding in findings:
         print(f"{finding.status:>10}  {finding.text}")
-    missing = [finding for finding in findings if finding.status == MISSING]
-    if not missing:
-        print(f"Everything that the profile {get_profile().name} needs is here.")
-        return 0
-    print("What to do:")
-    for finding in missing:
-        print(f"  - {finding.advice}")
-    return 1
+    advice = [finding.advice for finding in findings if finding.advice]
+    if advice:
+        print("What to do:", *advice, sep="\n  - ")
+    if any(finding.status == MISSING for finding in findings):
+        return 1
+    print(f"Everything that the profile {get_profile().name} needs is here.")
+    return 0
 
 
 def _python() -> Finding:
@@ -110,7 +109,7 @@ def _memory() -> Finding:
     memory = psutil.virtual_memory()
     text = f"memory: {memory.available / 1e9:.1f} GB free of {memory.total / 1e9:.1f} GB"
     if memory.available < MEMORY_GB * 1e9:
-        return Finding(MISSING, text, f"Close other programs: a lesson needs up to {MEMORY_GB} GB of memory.")
+        return Finding(LOW, text, f"Close other programs: a lesson needs up to {MEMORY_GB} GB of memory.")
     return Finding(OK, text)
 
 
@@ -122,7 +121,7 @@ def _disk() -> Finding:
     free = shutil.disk_usage(folder).free / 1e9
     text = f"disk: {free:.1f} GB free for the cache in {folder}"
     if free < DISK_GB:
-        return Finding(MISSING, text, f"Free {DISK_GB} GB on that disk, or set TRANSFER_CACHE to a folder on another.")
+        return Finding(LOW, text, f"Free {DISK_GB} GB on that disk, or set TRANSFER_CACHE to a folder on another.")
     return Finding(OK, text)
 
 

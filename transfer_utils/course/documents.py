@@ -19,7 +19,7 @@ LESSONS = {
     "03_progressive_unfreezing": "The head first, the stem last",
     "04_architectures_and_heads": "Which network, which head",
     "05_embeddings_and_search": "Finding images that look alike",
-    "06_adapters": "Small modules between frozen layers",
+    "06_adapters": "Adapters between frozen layers",
     "07_lora": "Low-rank changes of frozen weights",
     "08_dann": "Domain adaptation by an adversary",
     "09_mmd": "Domain adaptation by matching statistics",

@@ -18,6 +18,7 @@ from ..runtime.files import write_atomically
 from .editions import stamp
 
 PROFILE = "laptop"
+OVERRULING = ("TRANSFER_BACKBONE", "TRANSFER_ENCODER")  # outputs of laptop come from the models of laptop
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,12 @@ def _ledger_without(ledger: Path, lesson: str, draft: Path) -> None:
 
 def _execute(path: Path, environment: dict[str, str]) -> Run:
     """Run one notebook with nbconvert, which writes the outputs in place only when every cell ran."""
+    inherited = {name: text for name, text in os.environ.items() if name not in OVERRULING}
     settings = {"COURSE_STATIC": "1", "TRANSFER_PROFILE": PROFILE, **environment}
     command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", "--log-level=WARN",
                "--ExecutePreprocessor.record_timing=False", str(path)]  # fmt: skip
     start, peak = time.perf_counter(), 0.0
-    process = psutil.Popen(command, env={**os.environ, **settings})
+    process = psutil.Popen(command, env={**inherited, **settings})
     try:
         while process.poll() is None:
             peak = max(peak, _memory_of_tree(process))

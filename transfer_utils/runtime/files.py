@@ -126,10 +126,8 @@ def _is_full(error: BaseException, folder: Path) -> bool:
         return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
     if not isinstance(error, Exception):
         return False
-    return (
-        any(words in str(error) for words in ("No space left", "quota exceeded"))
-        or shutil.disk_usage(folder).free < 1 << 16
-    )
+    text = str(error)
+    return "No space left" in text or "quota exceeded" in text or shutil.disk_usage(folder).free < 1 << 16
 
 
 def _device(folder: Path) -> str:
