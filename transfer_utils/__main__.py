@@ -59,8 +59,8 @@ def _doctor(options: argparse.Namespace) -> int:
 
     Environment variables that the course reads:
       TRANSFER_PROFILE    the sizes of the lessons: tiny, laptop (default) or full
-      TRANSFER_BACKBONE   the pretrained network of the profile, replaced: efficientnet_lite0 or resnet50
-      TRANSFER_ENCODER    its encoder of texts, replaced: minilm, or a name on the Hugging Face hub
+      TRANSFER_BACKBONE   replaces its pretrained network: efficientnet_lite0, a name of torchvision, or timm/NAME
+      TRANSFER_ENCODER    replaces its encoder of texts: minilm, or a name of the Hugging Face hub
       TRANSFER_DEVICE     cpu, cuda or mps (default: the best that is here)
       TRANSFER_CACHE      the folder for features and checkpoints
       TRANSFER_DOWNLOADS  the folder for data that were fetched

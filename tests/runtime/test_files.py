@@ -82,8 +82,9 @@ def test_what_a_killed_process_left_is_removed_by_the_next_write_and_other_peopl
     (tmp_path / ".mine.part").write_text("a file of the user's")
 
     def write(part):
-        write_atomically(tmp_path / "inner", lambda other: other.write_text("a write during a write"))
         part.write_text("all")
+        write_atomically(tmp_path / "inner", lambda other: other.write_text("a write during a write"))
+        assert part.is_file(), "this process runs"
 
     write_atomically(tmp_path / "new name", write)
     assert sorted(os.listdir(tmp_path)) == [".mine.part", "inner", "new name"]
