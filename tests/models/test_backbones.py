@@ -1,8 +1,10 @@
 """Backbones: the right weights, the right preprocessing, the right head, all layers in groups."""
 
 import copy
+import email.message
 import functools
 import hashlib
+import io
 import time
 import weakref
 
@@ -25,7 +27,7 @@ from transfer_utils import (
     mlp_head,
     replace_head,
 )
-from transfer_utils.models.backbones import IMAGENET_MEAN, IMAGENET_STD, Preprocess
+from transfer_utils.models.backbones import Preprocess
 from transfer_utils.models.heads import get_head, head_width
 from transfer_utils.runtime import sources
 from transfer_utils.runtime.files import WrongHash
@@ -33,6 +35,7 @@ from transfer_utils.runtime.seeding import set_seed
 
 pytestmark = pytest.mark.filterwarnings("ignore:The default weight initialization of inception_v3")
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of most published weights
 FAMILIES = [  # name, head, features, auxiliary head
     ("efficientnet_lite0", "classifier", 1280, ""),
     ("resnet18", "fc", 512, ""),
@@ -141,6 +144,19 @@ def test_augmentation_comes_between_resizing_and_normalising():
     augmented = Preprocess(8, (0.5,) * 3, (0.5,) * 3).augmented(lambda image: sizes.append(image.size) or image)
     augmented(Image.new("RGB", (20, 30)))
     assert sizes == [(8, 8)]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "mean"),
+    [
+        ("efficientnet_b1", 240, IMAGENET_MEAN), ("efficientnet_v2_l", 480, (0.5, 0.5, 0.5)),
+        ("swin_v2_t", 256, IMAGENET_MEAN), ("vit_h_14", 518, IMAGENET_MEAN), ("resnet18", 224, IMAGENET_MEAN),
+    ],
+)  # fmt: skip
+def test_size_and_statistics_are_those_of_the_published_weights(name, size, mean):
+    model = without_memory(name)
+    assert (model.card.image_size, model.card.mean) == (size, mean)
+    assert model(torch.empty(1, 3, size, size, device="meta")).shape == (1, 1000)
 
 
 # ------------------------------------------------------------------------- heads
@@ -289,6 +305,21 @@ def test_without_a_network_the_bundled_backbone_is_offered_at_once(monkeypatch, 
     monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"waits {seconds} s to try again"))
     with pytest.raises(sources.SourceMissing, match=f"{name} are not on this machine.*efficientnet_lite0"):
         load_backbone(name)
+
+
+class Reply(io.BytesIO):
+    """What a server sends, as ``urlopen`` returns it."""
+
+    def info(self):
+        return email.message.Message()
+
+
+def test_a_server_that_sends_another_file_is_named_and_nothing_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.urlopen", lambda request: Reply(b"not the weights"))
+    with pytest.raises(WrongHash, match="not the published weights of resnet18.*Nothing was kept"):
+        load_backbone("resnet18")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_without_a_name_the_profile_chooses():

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import changed, tiny_encoder, tiny_texts, tiny_tokens, weights_of
+from tiny import changed, tiny_encoder, tiny_texts, tiny_tokens, tokenizer, weights_of
 from torch import nn
 
 from transfer_utils import (
@@ -344,6 +344,23 @@ def test_a_text_of_which_the_tokenizer_knows_nothing_is_refused(minilm, text):
     with pytest.raises(ValueError, match=f"minilm knows no token of '{text}'.*not in the vocabulary"):
         minilm.card.preprocess(16)(["fine", text])
     assert minilm.card.preprocess(16)([f"good {text}"])["input_ids"].shape[0] == 1
+
+
+@pytest.mark.parametrize(("kind", "longest"), [("bert", 32), ("roberta", 30), ("xlm-roberta", 30), ("mpnet", 30)])
+def test_positions_that_a_kind_of_model_keeps_for_padding_are_not_promised(kind, longest, tmp_path, monkeypatch):
+    """RoBERTa's first token is at position ``pad_token_id + 1``: of 514 positions it reads 512 tokens."""
+    from transformers import AutoConfig
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    settings = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    settings |= {"max_position_embeddings": 32, "vocab_size": 30522, "pad_token_id": 1}
+    AutoConfig.for_model(kind, **settings).save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    model = load_encoder(str(tmp_path), pretrained=False)
+    assert model.card.max_length == longest
+    assert model(model.card.preprocess()(["word " * (longest - 2)])).shape == (1, 2)
+    with pytest.raises(ValueError, match=f"reads at most {longest}"):
+        model.card.preprocess()(["word " * (longest - 1)])
 
 
 def test_a_classifier_of_one_class_is_refused():

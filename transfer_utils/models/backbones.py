@@ -14,11 +14,13 @@ import contextlib
 import gc
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from PIL import Image, ImageOps
 from torch import nn
 
+from ..runtime.files import WrongHash
 from ..runtime.profile import get_profile
 from ..runtime.seeding import set_seed
 from ..runtime.sources import explained_download, package_files
@@ -162,7 +164,6 @@ def _make_head_linear(model: nn.Module, name: str) -> None:
     pool.flatten = nn.Flatten(1)  # (N, D, 1, 1) -> (N, D)
 
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 TORCHVISION_HEADS = {  # family: (head, auxiliary head)
     "resnet": ("fc", ""), "resnext": ("fc", ""), "wide_resnet": ("fc", ""), "shufflenet": ("fc", ""),
     "regnet": ("fc", ""), "inception_v3": ("fc", "AuxLogits.fc"), "vgg": ("classifier.6", ""),
@@ -181,14 +182,30 @@ def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, BackboneC
             f"No backbone is named {name!r}. There is 'efficientnet_lite0' (bundled), torchvision's "
             f"{', '.join(f.strip('_') for f in TORCHVISION_HEADS)} (for example 'resnet50'), and 'timm/NAME'."
         )
-    weights = models.get_model_weights(name).DEFAULT if pretrained else None
+    weights = models.get_model_weights(name).DEFAULT
+    settings, options = weights.transforms(), {}  # what the weights were evaluated with; nothing is downloaded yet
+    size = settings.crop_size[0]
+    if family == "vit_":
+        options["image_size"] = size  # its positions are for one size
+    if family == "inception_v3" and pretrained:
+        options["transform_input"] = True  # its weights expect a scaling of their own
     with explained_download(name, "'efficientnet_lite0'"):
-        # get_model(weights=...) would unpickle without weights_only; Inception's weights expect its own scaling.
-        options = {"transform_input": True} if weights and family == "inception_v3" else {}
-        model = models.get_model(name, weights=None, **options)
-        if weights:
-            model.load_state_dict(weights.get_state_dict(check_hash=True, weights_only=True))
+        model = models.get_model(name, weights=None, **options)  # with weights=... it unpickles without weights_only
+        if pretrained:
+            model.load_state_dict(_downloaded(name, weights))
     head, auxiliary_head = TORCHVISION_HEADS[family]
-    tag = weights.name if weights else "random"
-    size = 299 if family == "inception_v3" else 224
-    return model, BackboneCard(name, tag, head, IMAGENET_MEAN, IMAGENET_STD, size, auxiliary_head)
+    tag = weights.name if pretrained else "random"
+    return model, BackboneCard(name, tag, head, tuple(settings.mean), tuple(settings.std), size, auxiliary_head)
+
+
+def _downloaded(name: str, weights: Any) -> dict[str, torch.Tensor]:
+    """Return tensors that torchvision downloads, or has in its cache; the hash is part of the file's name."""
+    try:
+        return weights.get_state_dict(check_hash=True, weights_only=True)
+    except RuntimeError as error:
+        if "invalid hash value" not in str(error):
+            raise
+        raise WrongHash(
+            f"{weights.url} sent a file that is not the published weights of {name} ({error}). Nothing was kept. "
+            "Try again; if it stays so, ask whether something between you and the server changes downloads."
+        ) from error

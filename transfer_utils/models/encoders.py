@@ -153,7 +153,7 @@ def load_encoder(
             encoder = AutoModel.from_config(config, **_without_pooler(config))
     set_seed(seed)
     model = TextClassifier(encoder, num_classes)
-    model.card = EncoderCard(name, "pretrained" if pretrained else "random", config.max_position_embeddings, tokenizer)
+    model.card = EncoderCard(name, "pretrained" if pretrained else "random", _longest(encoder), tokenizer)
     return model.eval()
 
 
@@ -164,6 +164,13 @@ def _source(name: str) -> tuple[str, dict[str, Any]]:
         return str(Path(path).parent), {}
     pinned = next((source for source in sources().values() if source.kind == "hub" and source.url == name), None)
     return name, {"revision": pinned.revision} if pinned else {}
+
+
+def _longest(encoder: nn.Module) -> int:
+    """Return how many tokens are read: RoBERTa and its kin keep positions 0 to ``padding_idx`` for padding."""
+    positions = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
+    padding = getattr(positions, "padding_idx", None)
+    return encoder.config.max_position_embeddings - (0 if padding is None else padding + 1)
 
 
 def _without_pooler(config: Any) -> dict[str, bool]:
