@@ -16,7 +16,7 @@ from .features import FeatureSplits
 from .mmd import Alignment
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AdaptedRun:
     """One run of :func:`adapt_features`: the model, its training history, and its scores on both test splits."""
 
