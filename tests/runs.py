@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import torch
-from tiny import TinyNet, tiny_images, weights_of
+from tiny import TinyNet, tiny_encoder, tiny_images, tiny_texts, weights_of
 
-from transfer_utils import UnfreezingSchedule, fit, layerwise_lr
+from transfer_utils import UnfreezingSchedule, add_lora, fit, layerwise_lr
 from transfer_utils.training.steps import classification_step
 
 EPOCHS, STEPS_AN_EPOCH = 3, 5
@@ -43,6 +43,15 @@ def run(checkpoint=None, model=None, save_every=0.0, train=None, validation=None
     return weights_of(model), result
 
 
+def run_on_texts(checkpoint=None, save_every=0.0):
+    """Train a small encoder with LoRA, with everything that is particular to texts; return weights and result."""
+    model = add_lora(tiny_encoder(dropout=0.2), 2, dropout=0.2)
+    train, validation = (tiny_texts(n, seed=s).with_transform(model.card.preprocess(20)) for n, s in ((22, 0), (12, 1)))
+    result = fit(model, train, validation, epochs=3, lr=3e-2, batch_size=5, step=perilous_step, checkpoint=checkpoint,
+                 save_every=save_every, progress="")  # fmt: skip
+    return weights_of(model), result
+
+
 # ------------------------------------------------------------ in another process
 
 
@@ -51,14 +60,14 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _in_child(folder, die_at, die_in_save, options):
+def _in_child(folder, work, die_at, die_in_save, options):
     global at_step
     torch.set_num_threads(1)  # OpenMP's threads do not survive a fork
     if die_at is not None:
         at_step = lambda step: die() if step == die_at else None  # noqa: E731
     if die_in_save is not None:
         _die_while_writing(die_in_save)
-    weights, result = run(folder / "checkpoint.pt", **options)
+    weights, result = work(folder / "checkpoint.pt", **options)
     torch.save({"weights": weights, "history": result.history, "steps": result.steps}, folder / "outcome.pt")
 
 
@@ -80,9 +89,9 @@ if sys.platform == "linux":
     children.set_forkserver_preload(["transfer_utils.training.loop", "transfer_utils.models.encoders", "PIL.Image"])
 
 
-def start(folder, die_at=None, die_in_save=None, **options):
-    """Start the run in a process of its own, from the checkpoint in ``folder`` where there is one."""
-    process = children.Process(target=_in_child, args=(folder, die_at, die_in_save, options))
+def start(folder, work=run, die_at=None, die_in_save=None, **options):
+    """Start ``work``, a run, in a process of its own, from the checkpoint in ``folder`` where there is one."""
+    process = children.Process(target=_in_child, args=(folder, work, die_at, die_in_save, options))
     process.start()
     return process
 

@@ -454,14 +454,14 @@ def test_programs_on_windows_read_and_write_utf8(start, monkeypatch):
 
 
 CHILD = """
-import signal, sys, time
+import os, signal, sys, time
 def ended(number, frame):
     time.sleep(0.5)
-    print("child is done", flush=True)
+    os.write(1, b"child is done\\n")  # print may be interrupted by itself
     sys.exit({status})
 signal.signal(signal.SIGINT, ended)
 signal.signal(signal.SIGTERM, ended)
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 time.sleep(60)
 """
 

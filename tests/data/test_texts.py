@@ -213,7 +213,7 @@ def test_sentiment_of_another_hash_is_refused_before_it_is_read(downloads, monke
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     with pytest.raises(WrongHash, match="another vaderSentiment==3.3.2.*5d7c06e0"):
         data.load("sentiment")
-    assert list(downloads.iterdir()) == []
+    assert [path.name for path in downloads.iterdir()] == [".sentiment.lock"]
 
 
 def test_without_sentiment_and_network_it_says_what_to_do(downloads):

@@ -1,9 +1,6 @@
 """The encoder's pieces: equal to libraries written by others, padding without effect, and what is refused."""
 
-import multiprocessing
-import os
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -11,11 +8,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from runs import finish, outcome, run_on_texts, start
 from tiny import changed, tiny_encoder, tiny_texts, tiny_tokens, tokenizer, weights_of
 from torch import nn
 
 from transfer_utils import (
-    add_lora,
     evaluate,
     extract_features,
     fit,
@@ -30,7 +27,6 @@ from transfer_utils.models.encoders import attention, layer_means, mean_pooling,
 from transfer_utils.runtime.sources import SourceMissing, package_files
 from transfer_utils.techniques.features import stored_outputs
 from transfer_utils.training.batches import POOL, TrainingBatches, batch_bounds, similar_lengths
-from transfer_utils.training.steps import classification_step
 
 SENTENCES = ["A fine film.", "Not one of the jokes lands, and there are many of them.", "Unwatchable", "so good!!! :-)"]
 
@@ -192,45 +188,14 @@ def test_batches_of_similar_length_pad_less_and_differ_from_epoch_to_epoch():
 # -------------------------------------------------------------- killed, and started again
 
 
-def run(checkpoint=None, die_at=None):
-    """Train a small encoder with everything that is particular to texts; perhaps not to the end."""
-    model = add_lora(tiny_encoder(dropout=0.2), 2, dropout=0.2)
-    texts = tiny_texts(22).with_transform(model.card.preprocess(20))
-
-    def step(model, batch, state):
-        if state.step == die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return classification_step(model, batch, state)
-
-    step.__qualname__ = "step"
-    result = fit(model, texts, tiny_texts(12, seed=1).with_transform(texts.transform), epochs=3, lr=3e-2, batch_size=5,
-                 step=step, checkpoint=checkpoint, save_every=0.0, progress="")  # fmt: skip
-    return weights_of(model), result.history
-
-
-def in_child(folder, die_at):
-    torch.set_num_threads(1)
-    weights, history = run(folder / "checkpoint.pt", die_at)
-    torch.save({"weights": weights, "history": history}, folder / "outcome.pt")
-
-
-def start(folder, die_at=None):
-    """Run in a process of its own and return its exit status."""
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    process = context.Process(target=in_child, args=(folder, die_at))
-    process.start()
-    process.join(120)
-    return process.exitcode
-
-
 def test_a_run_on_texts_killed_twice_and_started_again_gives_the_same_weights(tmp_path):
-    weights, history = run()
-    assert len({row["train_loss"] for row in history}) == 3
-    assert [start(tmp_path, 2), start(tmp_path, 9)] == [-signal.SIGKILL] * 2
-    assert start(tmp_path) == 0
-    ended = torch.load(tmp_path / "outcome.pt", weights_only=True)
-    assert not changed(weights, ended["weights"])
-    assert ended["history"] == history
+    weights, result = run_on_texts()
+    assert len({row["train_loss"] for row in result.history}) == 3
+    for die_at in (2, 9):
+        assert finish(start(tmp_path, work=run_on_texts, die_at=die_at)) == -signal.SIGKILL
+    assert finish(start(tmp_path, work=run_on_texts)) == 0
+    assert not changed(weights, outcome(tmp_path)["weights"])
+    assert outcome(tmp_path)["history"] == result.history
 
 
 # ------------------------------------------------------------------------ the model
