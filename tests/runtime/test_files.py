@@ -58,25 +58,27 @@ def test_until_the_write_is_complete_a_reader_sees_the_old_file(tmp_path):
     assert (seen, file.read_text()) == (["old", "old"], "new")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+KILLED_WHILE_IT_WRITES = """
+import os, pathlib, sys
+from transfer_utils.runtime.files import write_atomically
+write_atomically(pathlib.Path(sys.argv[1]), lambda part: (part.write_text("ne"), os.kill(os.getpid(), 9)))
+"""
+
+
+def killed_while_it_writes(path):
+    """Return the exit status of a process that is killed while it writes ``path``."""
+    return subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_WRITES, str(path)], check=False).returncode
+
+
 def test_a_process_killed_while_it_writes_leaves_the_old_file(tmp_path):
     file = tmp_path / "file"
     file.write_text("old")
-    child = os.fork()
-    if not child:
-        write_atomically(file, lambda part: (part.write_text("ne"), os.kill(os.getpid(), 9)))
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -9
+    assert killed_while_it_writes(file) == -9
     assert file.read_text() == "old"
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next_write_and_other_peoples_files_stay(tmp_path):
-    script = (
-        "import os, sys, pathlib; from transfer_utils.runtime.files import write_atomically\n"
-        "write_atomically(pathlib.Path(sys.argv[1]), lambda part: (part.write_text('ne'), os.kill(os.getpid(), 9)))"
-    )
-    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "old name")], check=False)
-    assert killed.returncode == -9
+    assert killed_while_it_writes(tmp_path / "old name") == -9
     (left,) = tmp_path.iterdir()
     assert left.name.endswith(".part")
     (tmp_path / ".mine.part").write_text("a file of the user's")
