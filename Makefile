@@ -7,7 +7,7 @@ PYTHON ?= $(shell command -v python3 || echo python)
 START := $(PYTHON) start.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test notebooks student readme address lint benchmark
+.PHONY: help setup lab test notebooks student studies slides readme address lint benchmark
 
 help setup test readme lint benchmark:
 	@$(START) $@
@@ -15,7 +15,7 @@ help setup test readme lint benchmark:
 lab:
 	@$(START) lab $(if $(PORT),--port=$(PORT))
 
-notebooks student:
+notebooks student studies slides:
 	@$(START) $@ $(LESSONS)
 
 address:

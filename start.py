@@ -5,6 +5,8 @@
   setup        set up only: .venv with everything pinned in requirements.txt
   notebooks    run the lessons in the profile laptop and store their outputs
   student      write the edition without solutions into student/
+  studies      compute the runs of lessons that are stored because they take too long, and list them
+  slides       write the lessons as slides, for a browser without a network, into slides/
   readme       regenerate the tables and the picture of README.md and data/README.md
   address      set the GitHub address that the Colab links point to: address owner/name
   lint         check the style of the code and the spelling
@@ -59,14 +61,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     parser.set_defaults(run=show_help, command="help")
-    for run in (lab, test, setup, notebooks, student, readme, address, lint, benchmark, show_help):
+    for run in (lab, test, setup, notebooks, student, studies, slides, readme, address, lint, benchmark, show_help):
         name = "help" if run is show_help else run.__name__
         command = commands.add_parser(name, description=run.__doc__)
         command.set_defaults(run=run)
         command.add_argument("--torch", choices=["cpu"], help="the build of PyTorch, instead of TORCH")
         if run is lab:
             command.add_argument("--port", default="8888", help="of JupyterLab (default: 8888)")
-        if run in (notebooks, student):
+        if run in (notebooks, student, studies, slides):
             command.add_argument("lessons", nargs="*", type=Path, help="notebooks (default: all lessons)")
         if run is address:
             command.add_argument("repository", nargs="?", help="owner/name on GitHub")
@@ -140,8 +142,9 @@ def test_environment(scratch: Path) -> dict[str, str]:
     """
     chosen = ("TRANSFER_PROFILE", "TRANSFER_BACKBONE", "TRANSFER_ENCODER", "TRANSFER_DEVICE", "COURSE_STATIC")
     environment = {name: text for name, text in child_environment().items() if name not in chosen}
-    return {**environment, "OMP_NUM_THREADS": "1", "TRANSFER_CACHE": str(scratch / "cache"),
-            "TRANSFER_LEDGER": str(scratch / "ledger.csv")}  # fmt: skip
+    return {**environment, "OMP_NUM_THREADS": "1", "COURSE_BUILD": "1", "TRANSFER_CACHE": str(scratch / "cache"),
+            "TRANSFER_LEDGER": str(scratch / "ledger.csv"),
+            "TRANSFER_PROGRESS": str(scratch / "progress.json")}  # fmt: skip
 
 
 def benchmark(options: argparse.Namespace) -> int:
@@ -161,6 +164,18 @@ def student(options: argparse.Namespace) -> int:
     """Write the lessons without solutions and outputs into student/."""
     set_up(options)
     return run_python("-m", "transfer_utils", "student", *lessons(options), "student")
+
+
+def studies(options: argparse.Namespace) -> int:
+    """Compute the stored runs of lessons that are missing or stale, and list all; Ctrl-C loses one run at most."""
+    set_up(options)
+    return run_python("-m", "transfer_utils", "studies", "--make", *lessons(options))
+
+
+def slides(options: argparse.Namespace) -> int:
+    """Write the lessons as slides into slides/."""
+    set_up(options)
+    return run_python("-m", "transfer_utils", "slides", *lessons(options), "slides")
 
 
 def readme(options: argparse.Namespace) -> int:

@@ -26,8 +26,9 @@ def _room_of_its_own(monkeypatch, tmp_path, tmp_path_factory):
     monkeypatch.setattr(profile, "_current", profile.PROFILES["tiny"])
     monkeypatch.setenv("TRANSFER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TRANSFER_DOWNLOADS", str(downloads))
+    monkeypatch.setenv("TRANSFER_PROGRESS", str(tmp_path / "progress.json"))
     monkeypatch.setenv("TRANSFER_DEVICE", "cpu")
-    for name in ("TRANSFER_BACKBONE", "TRANSFER_ENCODER"):
+    for name in ("TRANSFER_BACKBONE", "TRANSFER_ENCODER", "COURSE_BUILD", "COURSE_STATIC"):
         monkeypatch.delenv(name, raising=False)
 
 

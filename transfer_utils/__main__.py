@@ -3,8 +3,12 @@
 doctor    what is here, what is missing, and what to do about it
 fetch     download what a profile needs and the set-up did not install
 student   write editions of notebooks without solutions and outputs
+progress  which exercises you have solved
+studies   list the stored runs of lessons, or compute those that are missing (--make)
 execute   run lessons in the profile laptop and store their outputs
-readme    regenerate the picture and the tables of README.md
+times     write the minutes that each lesson takes into its title cell
+slides    write lessons as slides that need no network
+readme    regenerate the picture and the tables of README.md, and notebooks/LEDGER.md
 sources   regenerate the table of data/README.md
 stamp     write the hash of the code cells into notebooks, after their outputs were made
 address   set the GitHub address that Colab links point to
@@ -45,9 +49,12 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if name in ("doctor", "fetch"):
             command.add_argument("--profile", choices=list(PROFILES), help="instead of TRANSFER_PROFILE")
-        if name in ("student", "execute", "stamp"):
+        if name in ("student", "execute", "stamp", "times", "slides"):
             command.add_argument("notebooks", nargs="+", type=Path)
-        if name == "student":
+        if name == "studies":
+            command.add_argument("notebooks", nargs="*", type=Path, help="lessons (default: all)")
+            command.add_argument("--make", action="store_true", help="compute the runs that are missing or stale")
+        if name in ("student", "slides"):
             command.add_argument("out", type=Path, help="folder to write to")
         if name == "address":
             command.add_argument("repository", help="owner/name on GitHub")
@@ -65,7 +72,9 @@ def _doctor(options: argparse.Namespace) -> int:
       TRANSFER_CACHE      the folder for features and checkpoints
       TRANSFER_DOWNLOADS  the folder for data that were fetched
       TRANSFER_LEDGER     the file for the results of your own runs
+      TRANSFER_PROGRESS   the file that remembers which exercises you solved
       COURSE_STATIC       1: still pictures instead of sliders, and no progress bars
+      COURSE_BUILD        1: a claim that does not hold stops the run, a stale study too
 
     The folder of the cache, which the report names, can be deleted whenever no lesson runs: all in it is computed
     again. Downloads are fetched again.
@@ -101,8 +110,44 @@ def _execute(options: argparse.Namespace) -> None:
     execute_lessons(options.notebooks, _root() / "notebooks" / "ledger.csv")
 
 
+def _progress(_: argparse.Namespace) -> None:
+    """Show which exercises of which lesson you have solved, and when."""
+    from .lesson.solved import progress_table
+
+    print(progress_table())
+
+
+def _studies(options: argparse.Namespace) -> None:
+    """List the stored runs of lessons: from which code and machine they are, and whether they are stale.
+
+    With --make, compute the runs that are missing or stale. Ctrl-C loses at most the run that is going on.
+    """
+    from .course.studies import list_studies, make_studies
+
+    lessons = options.notebooks or sorted((_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    if options.make:
+        make_studies(lessons)
+    print(list_studies(lessons))
+
+
+def _times(options: argparse.Namespace) -> None:
+    """Write the minutes that each lesson takes, computed from its cells, into its title cell."""
+    from .course.times import write_time
+
+    for path in options.notebooks:
+        print(f"{path.stem}: {write_time(path)}")
+
+
+def _slides(options: argparse.Namespace) -> None:
+    """Write lessons as slides (HTML) into a folder; they need no network."""
+    from .course.slides import write_slides
+
+    for path in write_slides(options.notebooks, options.out):
+        print(path)
+
+
 def _readme(_: argparse.Namespace) -> None:
-    """Regenerate the picture and the tables of README.md."""
+    """Regenerate the picture and the tables of README.md, and notebooks/LEDGER.md."""
     from .course.documents import update_readme
 
     print(f"README.md: {'changed' if update_readme(_root()) else 'already in step'}.")
@@ -148,7 +193,11 @@ COMMANDS = {
     "doctor": _doctor,
     "fetch": _fetch,
     "student": _student,
+    "progress": _progress,
+    "studies": _studies,
     "execute": _execute,
+    "times": _times,
+    "slides": _slides,
     "readme": _readme,
     "sources": _sources,
     "stamp": _stamp,

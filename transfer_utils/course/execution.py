@@ -66,7 +66,7 @@ def _ledger_without(ledger: Path, lesson: str, draft: Path) -> None:
 def _execute(path: Path, environment: dict[str, str]) -> Run:
     """Run one notebook with nbconvert, which writes the outputs in place only when every cell ran."""
     inherited = {name: text for name, text in os.environ.items() if name not in OVERRULING}
-    settings = {"COURSE_STATIC": "1", "TRANSFER_PROFILE": PROFILE, **environment}
+    settings = {"COURSE_STATIC": "1", "COURSE_BUILD": "1", "TRANSFER_PROFILE": PROFILE, **environment}
     command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", "--log-level=WARN",
                "--ExecutePreprocessor.record_timing=False", str(path)]  # fmt: skip
     start, peak = time.perf_counter(), 0.0

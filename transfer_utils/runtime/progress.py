@@ -15,6 +15,11 @@ def is_static() -> bool:
     return os.environ.get("COURSE_STATIC", "") not in ("", "0")
 
 
+def is_build() -> bool:
+    """Return whether the course is being built (``COURSE_BUILD=1``): what a learner is told then stops the run."""
+    return os.environ.get("COURSE_BUILD", "") not in ("", "0")
+
+
 def progress_bar(
     items: Iterable | None = None, text: str = "", *, total: int | None = None, done: int = 0, show: bool = True
 ) -> tqdm:
