@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from transfer_utils.__main__ import main
-from transfer_utils.course import doctor, documents, editions, execution
+from transfer_utils.course import doctor, editions, execution
 from transfer_utils.runtime import sources
 from transfer_utils.runtime.files import WrongHash, checkout
 
@@ -212,37 +212,6 @@ def test_command_that_needs_the_course_says_so_where_only_the_package_is(command
         f"{command[0]}: this command works on the course's folder, and only the package transfer_utils is installed "
         "here. Clone the course and run it there.\n"
     )
-
-
-# --- the documents ---
-
-
-def test_lessons_without_a_notebook_are_planned(tmp_path):
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks/00_start_here.ipynb").touch()
-    table = documents.lessons_table(tmp_path)
-    assert "[00 start here](notebooks/00_start_here.ipynb)" in table
-    assert table.count("planned") == len(documents.LESSONS) - 1 == 22
-
-
-def test_results_table_shows_the_ledger(tmp_path):
-    (tmp_path / "notebooks").mkdir()
-    assert documents.results_table(tmp_path) == "No results are committed yet.\n"
-    (tmp_path / "notebooks/ledger.csv").write_text(
-        "lesson,method,data,profile,seeds,metric,mean,spread,trainable_params,seconds,peak_mb\n"
-        "01_feature_extraction,frozen | features,ELPV,laptop,3,test accuracy,0.84215,0.006,2562,31.4,\n"
-        "01_feature_extraction,majority,ELPV,laptop,1,test accuracy,0.687,,0,,\n"
-    )
-    table = documents.results_table(tmp_path)
-    assert "| 01 | frozen / features | ELPV | laptop | 3 | test accuracy | 0.842 | 0.006 | 2,562 | 31 |  |" in table
-    assert "| 01 | majority | ELPV | laptop | 1 | test accuracy | 0.687 |  | 0 |  |  |" in table
-
-
-def test_document_without_marks_is_refused(tmp_path):
-    (tmp_path / "README.md").write_text("nothing to replace")
-    (tmp_path / "notebooks").mkdir()
-    with pytest.raises(ValueError, match="must hold"):
-        documents.update_readme(tmp_path)
 
 
 # --- the address ---

@@ -15,19 +15,11 @@ from matplotlib import pyplot as plt
 
 from transfer_utils import set_profile
 from transfer_utils.evaluation.intervals import Interval
-from transfer_utils.lesson import ClaimFailed, check, claim, ledger_table, plots, quiz, record, report_runs, start
+from transfer_utils.lesson import ClaimFailed, check, claim, plots, quiz, report_runs
 from transfer_utils.lesson.widgets import explore, try_text
 from transfer_utils.runtime.files import checkout
 
 WIDGETS = "application/vnd.jupyter.widget-state+json"
-
-
-@pytest.fixture
-def ledger(tmp_path, monkeypatch):
-    path = tmp_path / "ledger.csv"
-    monkeypatch.setenv("TRANSFER_LEDGER", str(path))
-    start("00_test")
-    return path
 
 
 # --------------------------------------------------------------------- claims
@@ -64,43 +56,6 @@ def test_runs_are_reported_in_balanced_accuracy(capsys):
     right = torch.nn.functional.one_hot(labels, 2).float()
     report_runs("right", "always 0", [right, right], [always_zero, always_zero], labels, balanced=True)
     assert "right is above always 0 by 0.500" in capsys.readouterr().out
-
-
-# --------------------------------------------------------------------- ledger
-
-
-def test_a_row_holds_mean_and_standard_deviation_over_the_seeds(ledger):
-    row = record("a", [0.8, 0.9], data="d", trainable_params=5, seconds=1.23).iloc[0]
-    assert row["mean"] == pytest.approx(0.85)
-    assert row["spread"] == pytest.approx(np.std([0.8, 0.9], ddof=1), abs=1e-4)
-    assert (row["seeds"], row["trainable_params"], row["seconds"]) == (2, 5, 1.2)
-
-
-def test_one_seed_has_no_spread(ledger):
-    assert np.isnan(record("a", [0.8], data="d").iloc[0]["spread"])
-
-
-def test_a_result_measured_again_takes_the_place_of_the_old_one(ledger):
-    record("a", [0.1], data="d")
-    record("b", [0.2], data="d")
-    record("a", [0.3], data="d")
-    table = ledger_table()
-    assert sorted(zip(table["method"], table["mean"], strict=True)) == [("a", 0.3), ("b", 0.2)]
-
-
-def test_profiles_stand_side_by_side_in_the_file(ledger):
-    for profile in ("tiny", "laptop"):
-        set_profile(profile)
-        record("a", [0.5], data="d")
-    assert ledger.read_text().count("\n") == 3
-    assert len(ledger_table()) == 1
-
-
-def test_the_ledger_has_the_columns_that_were_agreed(ledger):
-    record("a", [0.5], data="d")
-    assert ledger.read_text().splitlines()[0] == (
-        "lesson,method,data,profile,seeds,metric,mean,spread,trainable_params,seconds,peak_mb"
-    )
 
 
 # ------------------------------------------------------------------ exercises

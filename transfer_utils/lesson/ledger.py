@@ -41,27 +41,40 @@ def record(
     data: str,
     metric: str = "test accuracy",
     trainable_params: int = 0,
-    seconds: float = float("nan"),
-    peak_mb: float = float("nan"),
+    seconds: float | Sequence[float] = float("nan"),
+    peak_mb: float | Sequence[float] = float("nan"),
 ) -> pd.DataFrame:
     """Write one result to the ledger, in place of an older one of the same name, and return it as a row.
 
     Args:
         method: what was done, in the words of the lesson.
-        values: the metric of each run, one a seed.
+        values: the metric of each run, one value per seed.
         data: data set and split, e.g. ``"ELPV test, 160 px"``.
         trainable_params: parameters the optimizer changed.
-        seconds: of one run.
-        peak_mb: highest memory of the process during a run, in MB.
+        seconds: of one run with all that it needs, so of frozen features the extraction too. A value per run is
+            averaged.
+        peak_mb: what a run adds, at its highest, to the memory that was in use before it, in MB
+            (:func:`transfer_utils.evaluation.cost.measure`). A value per run is averaged.
 
     The column ``spread`` is the standard deviation over the seeds, empty for a single one.
+
+    Raises:
+        ValueError: there are no values, or not as many seconds or peaks as values.
+
+    Example:
+        >>> record("fine-tuning", [0.81, 0.83], data="ELPV test, 80 px", seconds=[21.0, 19.0])  # doctest: +SKIP
     """
     import pandas as pd
 
+    runs = len(values)
+    if not runs:
+        raise ValueError(f"{method!r} has no values: record at least one run.")
+    seconds, peak_mb = (_of_one_run(name, cost, runs) for name, cost in (("seconds", seconds), ("peak_mb", peak_mb)))
+
     row = pd.DataFrame([{
         "lesson": current_lesson(), "method": method, "data": data, "profile": get_profile().name,
-        "seeds": len(values), "metric": metric, "mean": round(float(np.mean(values)), 4),
-        "spread": round(float(np.std(values, ddof=1)), 4) if len(values) > 1 else float("nan"),
+        "seeds": runs, "metric": metric, "mean": round(float(np.mean(values)), 4),
+        "spread": round(float(np.std(values, ddof=1)), 4) if runs > 1 else float("nan"),
         "trainable_params": trainable_params, "seconds": round(seconds, 1), "peak_mb": round(peak_mb, 0),
     }], columns=list(COLUMNS))  # fmt: skip
     path = ledger_path()
@@ -78,6 +91,15 @@ def ledger_table(lesson: str | None = None, path: Path | None = None) -> pd.Data
     table = _read(path or ledger_path())
     here = (table["lesson"] == (lesson or current_lesson())) & (table["profile"] == get_profile().name)
     return table[here].reset_index(drop=True)
+
+
+def _of_one_run(name: str, cost: float | Sequence[float], runs: int) -> float:
+    """Return a cost that is given once as it is, and one that is given for each run as the mean over them."""
+    if np.ndim(cost) == 0:
+        return float(cost)
+    if len(cost) != runs:
+        raise ValueError(f"{name} holds {len(cost)} values for {runs} runs: give one for each run, or one for all.")
+    return float(np.mean(cost))
 
 
 def _read(path: Path) -> pd.DataFrame:
