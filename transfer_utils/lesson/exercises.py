@@ -1,82 +1,126 @@
-"""Exercises that check themselves: an answer, conditions on it, and feedback that helps."""
+"""Exercises that check themselves, and solutions that leave the learner's names alone."""
 
 from __future__ import annotations
 
-import ast
-import inspect
-import textwrap
-from collections.abc import Callable, Sequence
-from types import FunctionType
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
 
-Condition = tuple[Callable[[object], bool], str]
+from ..runtime.seeding import kept_random_state
+from .checks.registry import find
+from .judging import Condition, Verdict, first_problem, judge
+from .solved import remember
+
+_running: list[solution] = []  # the solution whose block is being run
+_shown: dict[str, object] = {}  # the answers that solutions of the first edition left in the learner's names
 
 
-def check(name: str, answer: object, conditions: Sequence[Condition], *, must_pass: bool = False) -> None:
+def check(
+    number: str,
+    answer: object,
+    conditions: Sequence[Condition] | None = None,
+    /,
+    *,
+    must_pass: bool = False,
+    **context: Any,
+) -> None:
     """Check an answer and say that it is right, or what to look at.
 
     An exercise that was not touched is said to be open, so that "Run all" passes: its answer is ``...`` or
     ``None``, or the source of the function (or of the class's methods) still holds the bare ``...`` of the starter.
+    A right answer is remembered in the learner's list of what is solved (:mod:`transfer_utils.lesson.solved`).
 
     Args:
-        name: number and title, e.g. ``"01.2 Freeze the stem"``.
+        number: e.g. ``"01.2"``. Conditions and feedback stand in ``lesson/checks/lesson_01.py``.
         answer: a value, or a function the learner filled in.
-        conditions: pairs of a test of the answer and what to say when it fails. A test may return ``...`` to say
-            that a function returned nothing.
-        must_pass: raise where the answer is wrong or open; the solution is checked so.
+        conditions, must_pass: the form of the first edition, which goes with the last lesson that has it: pairs of
+            a test of the answer and what to say when it fails; raise where the answer is wrong or open.
+        context: what the check needs from the notebook, by keyword.
 
     Raises:
-        AssertionError: only with ``must_pass``.
+        AssertionError: the answer is wrong or open, inside the block of a :class:`solution` or with ``must_pass``.
+        ValueError: there is no such exercise, or the solution around it is that of another.
 
     Example:
-        >>> check("1", lambda x: 2 * x, [(lambda double: double(2) == 4, "Doubling 2 gives 4.")])
-        Exercise 1: right.
+        >>> check("01.1", 5 * 8 + 5, width=8)
+        Exercise 01.1: right.
     """
-    verdict = _first_problem(answer, conditions)
-    if verdict is None:
-        print(f"Exercise {name}: right.")
-    elif must_pass:
-        raise AssertionError(f"Exercise {name}: the solution fails its own check: {verdict}")
+    if conditions is None:
+        exercise = find(number)
+        title, verdict = exercise.title, judge(exercise, answer, context)
     else:
-        print(f"Exercise {name}: {verdict}")
+        number, _, title = number.partition(" ")
+        problem = first_problem(answer, conditions)
+        verdict = Verdict(problem is None, problem or "right.")
+    if _running:
+        _running[-1].settle(number, verdict)
+        return
+    name = f"{number} {title}".strip() if conditions is not None else number
+    if must_pass and not verdict.right:
+        raise AssertionError(f"Exercise {name}: the solution fails its own check: {verdict.text}")
+    print(f"Exercise {name}: {verdict.text}")
+    if must_pass:
+        _shown[number] = answer
+    elif verdict.right and _shown.get(number, ...) is not answer:
+        remember(number, title)
 
 
-def _first_problem(answer: object, conditions: Sequence[Condition]) -> str | None:
-    """Return what to say, or ``None`` where every condition holds."""
-    if answer is None or answer is ...:
-        return "open. Fill in the cell above, run it, then run this one again."
-    for holds, advice in conditions:
-        try:
-            passed, detail = holds(answer), ""
-            passed = passed if passed is ... else bool(passed)  # a vector of truths has no truth of its own
-        except Exception as error:  # the learner's code may raise anything; it is feedback, not a crash
-            passed, detail = False, f" (Your answer raised {type(error).__name__}: {error})"
-        if passed is ...:
-            passed, detail = False, " (Your function returned nothing. Does it end with `return`?)"
-        if not passed and _has_a_gap(answer):
-            return "open. A `...` still stands in the cell above: fill it in, run the cell, then run this one again."
-        if not passed:
-            return f"not yet. {advice}{detail}"
-    return None
+class solution:  # noqa: N801 (reads as a statement: with solution("01.2"):)
+    """Run a solution where it cannot touch the learner's names.
 
+    In the block a name of the notebook can be bound at will, and :func:`check` judges strictly. Afterwards every
+    name is bound to what it was bound to before, and one that is new is gone, also after an error: an exercise
+    that was open is open. Random state is put back, too. What an object holds is not: a solution works on objects
+    of its own.
 
-def _has_a_gap(answer: object) -> bool:
-    """Return whether the source of a function, or of a class's methods, still holds a bare ``...``.
+    Args:
+        number: that of the exercise; the block must check it.
 
-    The ``...`` in ``scores[..., 0]`` is none. Where there is no source to read, nothing counts as a gap. Of classes
-    and their instances only those of the notebook are looked at: a tensor is an answer and no starter.
+    Raises:
+        AssertionError: the solution is wrong, open, or not checked.
+        ValueError: it checks another exercise.
+        RuntimeError: the block stands in a function, whose names cannot be put back, or inside another solution.
+
+    Example:
+        >>> with solution("01.1"):                            # doctest: +SKIP
+        ...     five_class_head = 5 * width + 5
+        ...     check("01.1", five_class_head, width=width)
+        Solution 01.1: right. Your own names are as they were.
     """
-    owner = answer if isinstance(answer, (FunctionType, type)) else type(answer)
-    if isinstance(owner, type) and owner.__module__ != "__main__":
-        return False
-    functions = [owner] if isinstance(owner, FunctionType) else vars(owner).values()
-    return any(_holds_bare_ellipsis(function) for function in functions if isinstance(function, FunctionType))
 
+    def __init__(self, number: str) -> None:
+        self.number = number
+        self.is_right = False
 
-def _holds_bare_ellipsis(function: FunctionType) -> bool:
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):  # no source, or a lambda in the middle of a line
-        return False
-    places = (ast.Expr, ast.Assign, ast.AnnAssign, ast.Return)
-    values = [node.value for node in ast.walk(tree) if isinstance(node, places)]
-    return any(isinstance(value, ast.Constant) and value.value is ... for value in values)
+    def settle(self, number: str, verdict: Verdict) -> None:
+        """Take the verdict of the check in the block."""
+        if number != self.number:
+            raise ValueError(f"The solution {self.number} checks exercise {number}.")
+        if not verdict.right:
+            raise AssertionError(f"Exercise {number}: the solution fails its own check: {verdict.text}")
+        self.is_right = True
+
+    def __enter__(self) -> Self:
+        frame = sys._getframe(1)
+        if frame.f_locals is not frame.f_globals:
+            raise RuntimeError(f"The solution {self.number} stands in a function: write it at the top of a cell.")
+        if _running:
+            raise RuntimeError(f"The solution {self.number} stands inside the solution {_running[-1].number}.")
+        self._names, self._before = frame.f_globals, dict(frame.f_globals)
+        self._random = kept_random_state()
+        self._random.__enter__()
+        _running.append(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        _running.remove(self)
+        self._random.__exit__(None, None, None)
+        for name in self._names.keys() - self._before.keys():
+            del self._names[name]
+        self._names.update(self._before)
+        del self._names, self._before  # the last one is kept by nobody
+        if error is None and not self.is_right:
+            raise AssertionError(f"Exercise {self.number}: the solution fails its own check: its block calls none.")
+        if error is None:
+            print(f"Solution {self.number}: right. Your own names are as they were.")
