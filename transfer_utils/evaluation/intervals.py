@@ -1,18 +1,19 @@
 """How sure we can be of a result.
 
 Every interval in the course comes from one of three places: seeds (:func:`mean_and_interval`), the finite test
-set (:func:`bootstrap_interval`), and the same test set seen by two models (:func:`paired_difference`)."""
+set (:func:`bootstrap_interval`), and the same test set seen by two models (:func:`paired_difference`). The test
+items are drawn anew in ``evaluation/resampling.py``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from ..runtime.seeding import named_seed
-from .metrics import accuracy
+from .resampling import MetricLike, bootstrap_values
+from .weighted_metrics import accuracy, balanced_accuracy
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,28 @@ def mean_and_interval(values: Sequence[float], confidence: float = 0.95) -> Inte
 def bootstrap_interval(
     logits: torch.Tensor,
     labels: torch.Tensor,
-    metric: Callable[[torch.Tensor, torch.Tensor], float] = accuracy,
+    metric: MetricLike = accuracy,
     *,
     samples: int = 2000,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Return a metric and its percentile-bootstrap interval: what another test set could have given."""
-    values = [metric(logits[i], labels[i]) for i in _resamples(len(labels), samples, seed)]
-    return _percentiles(metric(logits, labels), values, confidence)
+    """Return a metric and its percentile-bootstrap interval: what another test set could have given.
+
+    What is drawn anew are the test items, each class by itself where the metric is made of shares within a class
+    (:func:`transfer_utils.evaluation.resampling.bootstrap_weights`).
+
+    Args:
+        logits: (N, C), or (S, N, C) for several runs, whose mean is taken, in each resample too.
+        labels: (N,).
+        metric: one of ``evaluation/metrics.py``, computed for all resamples at once; or any function
+            ``(logits, labels) -> float``, called for each resample and run.
+        samples: how many resamples. The ends of the interval are percentiles of their values.
+
+    Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13 (percentile interval).
+    """
+    (value,), (values,) = bootstrap_values([metric], [logits], labels, samples, seed)[0]
+    return percentile_interval(value, values, confidence)
 
 
 def paired_difference(
@@ -72,57 +86,35 @@ def paired_difference(
     logits_b: torch.Tensor,
     labels: torch.Tensor,
     *,
+    metric: MetricLike = accuracy,
     samples: int = 2000,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Return accuracy of A minus accuracy of B on the same test images, with its bootstrap interval.
+    """Return the metric of A minus the metric of B on the same test items, with its bootstrap interval.
 
-    Resampling the *same* images for both removes the luck they share, so this is sharper than
-    comparing two intervals. An interval that holds 0 says: not separated.
+    Resampling the *same* items for both removes the luck they share, so this is sharper than comparing two
+    intervals. An interval that holds 0 says: not separated. Each class is resampled by itself where the metric is
+    made of shares within a class.
 
     Args:
-        logits_a, logits_b: (N, C), or (runs, N, C) for several runs of each, which are averaged.
+        logits_a, logits_b: (N, C), or (S, N, C) for several runs of each, which are averaged.
         labels: (N,).
+        metric: as in :func:`bootstrap_interval`.
     """
-    difference = _share_right(logits_a, labels) - _share_right(logits_b, labels)  # (N,)
-    values = difference[_resamples(len(labels), samples, seed)].mean(1)
-    return _percentiles(float(difference.mean()), values, confidence)
+    (a, b), (values_a, values_b) = bootstrap_values([metric], [logits_a, logits_b], labels, samples, seed)[0]
+    return percentile_interval(a - b, values_a - values_b, confidence)
 
 
 def paired_balanced_difference(
-    logits_a: torch.Tensor,
-    logits_b: torch.Tensor,
-    labels: torch.Tensor,
-    *,
-    samples: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    logits_a: torch.Tensor, logits_b: torch.Tensor, labels: torch.Tensor, **options: float
 ) -> Interval:
-    """Return :func:`paired_difference` for the balanced accuracy; each class is resampled by itself.
-
-    Args:
-        logits_a, logits_b: (N, C), or (runs, N, C) for several runs of each, which are averaged.
-        labels: (N,).
-    """
-    parts = [labels == c for c in labels.unique()]
-    gain = _share_right(logits_a, labels) - _share_right(logits_b, labels)  # (N,)
-    drawn = [gain[part][_resamples(int(part.sum()), samples, seed + i)].mean(1) for i, part in enumerate(parts)]
-    mean = torch.stack([gain[part].mean() for part in parts]).mean()
-    return _percentiles(float(mean), torch.stack(drawn).mean(0), confidence)
+    """Return :func:`paired_difference` in balanced accuracy."""
+    return paired_difference(logits_a, logits_b, labels, metric=balanced_accuracy, **options)
 
 
-def _share_right(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return for each item the share of runs that are right, (N,), from (N, C) or (runs, N, C)."""
-    return (logits.argmax(-1) == labels).double().reshape(-1, len(labels)).mean(0)
-
-
-def _resamples(count: int, samples: int, seed: int) -> torch.Tensor:
-    random = np.random.default_rng(named_seed(seed, "bootstrap", count))
-    return torch.from_numpy(random.integers(0, count, size=(samples, count)))
-
-
-def _percentiles(value: float, values: Sequence[float], confidence: float) -> Interval:
+def percentile_interval(value: float, values: torch.Tensor, confidence: float = 0.95) -> Interval:
+    """Return ``value`` with the interval between the percentiles of resampled ``values`` (B,); nan is left out."""
     tail = (1 - confidence) / 2 * 100
     low, high = np.nanpercentile(values, [tail, 100 - tail])
     return Interval(value, float(low), float(high))

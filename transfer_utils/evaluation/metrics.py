@@ -1,46 +1,48 @@
-"""How good a classifier is. The numbers themselves come from scikit-learn."""
+"""How good a classifier is, and whether scores and labels fit together."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
+from .weighted_metrics import Metric, accuracy, auc, average_precision, balanced_accuracy, f1, recall
 
-def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the share of rows whose largest logit is at the label. Shapes (N, C) and (N,)."""
-    return float((logits.argmax(1) == labels).double().mean())
+__all__ = [
+    "Metric",
+    "accuracy",
+    "auc",
+    "average_precision",
+    "balanced_accuracy",
+    "check_labels",
+    "check_scores",
+    "classification_metrics",
+    "f1",
+    "recall",
+]
 
 
 def classification_metrics(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
-    """Return accuracy, balanced accuracy, F1 and area under the ROC curve.
+    """Return accuracy, balanced accuracy, F1, area under the ROC curve, recall and average precision.
 
     Args:
         logits: (N, C), the scores of C classes.
         labels: (N,), int64, the class numbers 0 to C-1.
 
     Returns:
-        With two classes, F1 and AUC are of class 1; with more, F1 is the mean over classes
-        and AUC the mean of one class against the rest. AUC is ``nan`` where a class is absent.
+        The keys ``accuracy, balanced_accuracy, f1, auc, recall, average_precision``. With two classes, the last four
+        are of class 1; with more, the mean over classes (AUC and average precision: of one class against the rest).
+        What needs a class that is absent is ``nan``.
 
     Raises:
         ValueError: labels that are no class numbers 0 to C-1, shapes that differ, or a score that is not a number.
-    """
-    from sklearn import metrics as sk
 
+    Example:
+        >>> found = classification_metrics(torch.tensor([[2.0, 1.0], [0.0, 1.0]]), torch.tensor([0, 1]))
+        >>> found["recall"]
+        1.0
+    """
     check_scores(logits, labels)
-    logits, labels = logits.cpu(), labels.cpu()
-    truth, guess, probability = labels.numpy(), logits.argmax(1).numpy(), logits.double().softmax(1).numpy()
-    binary = logits.shape[1] == 2
-    all_present = len(np.unique(truth)) == logits.shape[1]
-    auc = float("nan")
-    if all_present:
-        auc = sk.roc_auc_score(truth, probability[:, 1] if binary else probability, multi_class="ovr")
-    return {
-        "accuracy": accuracy(logits, labels),
-        "balanced_accuracy": balanced_accuracy(logits, labels),
-        "f1": float(sk.f1_score(truth, guess, average="binary" if binary else "macro", zero_division=0)),
-        "auc": float(auc),
-    }
+    metrics = (accuracy, balanced_accuracy, f1, auc, recall, average_precision)
+    return {metric.__name__: metric(logits, labels) for metric in metrics}
 
 
 def check_scores(logits: torch.Tensor, labels: torch.Tensor) -> None:
@@ -75,9 +77,3 @@ def _require_class_numbers(labels: torch.Tensor) -> None:
         raise ValueError(
             f"Labels must be integers of type int64, the class numbers; they are {labels.dtype}. labels.long()"
         )
-
-
-def balanced_accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the mean over the classes of the share of each that is found. Shapes (N, C) and (N,)."""
-    right = (logits.argmax(1) == labels).double()
-    return float(torch.stack([right[labels == c].mean() for c in labels.unique()]).mean())

@@ -5,8 +5,8 @@ from .exercises import check, solution
 from .ledger import ledger_table, record
 from .opening import print_environment, sizes, start
 from .quiz import quiz
-from .tables import differences, metric_table
 from .solved import show_progress
+from .tables import differences, metric_table
 
 __all__ = [
     "EVERY_PROFILE",

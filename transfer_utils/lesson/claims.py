@@ -1,7 +1,7 @@
 """Claims: sentences with numbers that the build checks.
 
-Text grows old; a claim cannot. It prints its sentence with the numbers of this very
-run, and where it is false in a profile that it is judged in, it stops the notebook.
+Text grows old; a claim cannot. It prints its sentence with the numbers of this very run. Where it is false in a
+profile that it is judged in, the build stops; a learner, who may have changed a number, is told and goes on.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import torch
 
-from ..evaluation.intervals import Interval, mean_and_interval, paired_balanced_difference, paired_difference
+from ..evaluation.intervals import Interval, mean_and_interval, paired_difference
 from ..evaluation.metrics import accuracy, balanced_accuracy
 from ..runtime.profile import get_profile
+from ..runtime.progress import is_build
 
 EVERY_PROFILE = ("tiny", "laptop", "full")  # for claims about the code, which no size can change
 
@@ -28,7 +29,7 @@ def claim(
     *,
     judged_in: Sequence[str] = ("laptop", "full"),
 ) -> None:
-    """Print ``sentence`` with its evidence, and fail when it does not hold.
+    """Print ``sentence`` with its evidence; where it does not hold, stop the build and warn a learner.
 
     Args:
         sentence: what is claimed, with its numbers formatted in.
@@ -38,7 +39,8 @@ def claim(
             the sentence is printed as not judged.
 
     Raises:
-        ClaimFailed: it is judged in this profile and does not hold.
+        ClaimFailed: it is judged in this profile and does not hold, and the course is being built
+            (``COURSE_BUILD=1``, which ``make test`` and ``make notebooks`` set).
 
     Example:
         >>> claim("Two is more than one.", 2 > 1, judged_in=("tiny", "laptop", "full"))
@@ -50,8 +52,13 @@ def claim(
         print(f"Not judged in the profile {profile}: {shown}")
     elif holds:
         print(f"Claim holds: {shown} [{profile}]")
-    else:
+    elif is_build():
         raise ClaimFailed(f"This does not hold in this run: {shown} [{profile}]")
+    else:
+        print(
+            f"Does not hold in this run: {shown} [{profile}]. "
+            "You changed something, or this machine computes differently; the lesson goes on."
+        )
 
 
 def report_difference(first: str, second: str, *intervals: Interval) -> None:
@@ -91,6 +98,5 @@ def report_runs(
     """
     metric = balanced_accuracy if balanced else accuracy
     by_seed = [metric(a, labels) - metric(b, labels) for a, b in zip(runs_first, runs_second, strict=True)]
-    difference = paired_balanced_difference if balanced else paired_difference
-    over_items = difference(torch.stack(list(runs_first)), torch.stack(list(runs_second)), labels)
+    over_items = paired_difference(torch.stack(list(runs_first)), torch.stack(list(runs_second)), labels, metric=metric)
     report_difference(first, second, over_items, mean_and_interval(by_seed))

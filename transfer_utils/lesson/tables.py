@@ -1,0 +1,100 @@
+"""Results as small tables: what each method reaches, and which differences are more than luck."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from IPython.display import display
+from torch import Tensor
+
+from ..evaluation import differences as evaluation
+from ..evaluation.differences import HEADLINE_METRICS, Difference, Runs, Score, metric_name, signed_range
+from ..evaluation.resampling import MetricLike
+from ..evaluation.weighted_metrics import accuracy
+from ..runtime.profile import get_profile
+
+if TYPE_CHECKING:  # a second to import
+    import pandas as pd
+
+
+def differences(
+    runs: Runs,
+    labels: Tensor,
+    *,
+    against: str,
+    metric: MetricLike | Sequence[MetricLike] = accuracy,
+    samples: int | None = None,
+) -> list[Difference]:
+    """Show how every other method differs from ``against``, as a table, and return it for claims.
+
+    The verdict is ``higher`` where both intervals of the difference lie above 0, ``lower`` where both lie below.
+    Arguments, pairing and errors as in :func:`transfer_utils.evaluation.differences.differences`.
+
+    Example:
+        >>> found = differences(scores, labels, against="frozen features", metric=[accuracy, recall])  # doctest: +SKIP
+        >>> claim("Fine-tuning beats frozen features.", found[0].above, found[0])  # doctest: +SKIP
+    """
+    found = evaluation.differences(runs, labels, against=against, metric=metric, samples=samples)
+    rows = [
+        {
+            "comparison": f"{one.first} − {one.second}",
+            "metric": one.metric,
+            "difference": f"{one.mean:+.3f}",
+            "95 % over items": signed_range(one.over_items),
+            "95 % over seeds": signed_range(one.over_seeds) if one.seeds > 1 else "one seed",
+            "verdict": one.verdict,
+        }
+        for one in found
+    ]
+    _show(rows, f"{_count(len(labels), 'item')}, {_count(found[0].seeds, 'seed')}, paired")
+    return found
+
+
+def metric_table(
+    runs: Runs,
+    labels: Tensor,
+    metrics: Sequence[MetricLike] = HEADLINE_METRICS,
+    *,
+    samples: int | None = None,
+) -> dict[str, dict[str, Score]]:
+    """Show one row a method and one column a metric, and return ``{method: {metric: Score}}`` for claims.
+
+    A cell holds the mean over the seeds ± the standard deviation over the seeds, and in brackets the 95 % interval of
+    the mean over the test items.
+
+    Example:
+        >>> found = metric_table(scores, labels)  # doctest: +SKIP
+        >>> missed = 1 - found["fine-tuning"]["recall"].mean  # doctest: +SKIP
+    """
+    found = evaluation.metric_scores(runs, labels, metrics, samples)
+    names = [metric_name(metric) for metric in metrics]
+    rows = [{"method": name, **{m: str(scores[m]) for m in names}} for name, scores in found.items()]
+    several = any(len(score.by_seed) > 1 for scores in found.values() for score in scores.values())
+    spread = "mean over the seeds ± standard deviation over the seeds" if several else "one seed"
+    _show(rows, f"{_count(len(labels), 'item')}; {spread} [95 % over items]")
+    return found
+
+
+class Table:
+    """Rows with a caption, for a notebook and for a terminal; no column of row numbers."""
+
+    def __init__(self, frame: pd.DataFrame, caption: str) -> None:
+        self.frame, self.caption = frame, caption
+
+    def _repr_html_(self) -> str:
+        return f"{self.frame.to_html(index=False, border=0)}<p><small>{html.escape(self.caption)}</small></p>"
+
+    def __repr__(self) -> str:
+        return f"{self.frame.to_string(index=False)}\n{self.caption}"
+
+
+def _show(rows: list[dict[str, str]], caption: str) -> None:
+    import pandas as pd
+
+    display(Table(pd.DataFrame(rows), f"{caption} [{get_profile().name}]"))
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'s' if number != 1 else ''}"
