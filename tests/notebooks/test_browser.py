@@ -15,16 +15,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from browser import needs_browser, new_page
 
 from transfer_utils.runtime.files import checkout
 
 ROOT = checkout()
 NOTEBOOK = Path(os.environ.get("COURSE_NOTEBOOK") or ROOT / "notebooks" / "00_start_here.ipynb")
 SCREENSHOT = Path(os.environ.get("COURSE_SCREENSHOT") or Path(tempfile.gettempdir()) / "course-lesson-00.png")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 
 KERNEL_IS_IDLE = (
     """() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === "idle" """
@@ -94,13 +91,9 @@ def _wait_for_server(address, server, log):
 
 @pytest.fixture
 def page():
-    """Yield an empty page of the browser, with a profile of its own."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
-        yield browser.new_page(viewport={"width": 1400, "height": 1000})
-        browser.close()
+    """Yield an empty page of the browser."""
+    with new_page(1400, 1000) as page:
+        yield page
 
 
 def widgets(cell):
@@ -139,7 +132,7 @@ def _bring_into_view(page, place):
     raise AssertionError(f"the slider and its picture were not drawn, see {SCREENSHOT}: {str(widget)[:2000]}")
 
 
-@pytest.mark.skipif(BROWSER is None, reason=f"no Chromium on the PATH (looked for {', '.join(BROWSERS)})")
+@needs_browser
 @pytest.mark.skipif(not NOTEBOOK.is_file(), reason=f"{NOTEBOOK.name} is not written yet")
 def test_lesson_runs_and_a_slider_moves(lab, page):
     page.goto(lab)
