@@ -1,15 +1,18 @@
 """What makes a notebook a lesson: claims that are checked, a ledger, exercises, quizzes."""
 
+from .blocks import Block
 from .claims import EVERY_PROFILE, ClaimFailed, claim, report_difference, report_runs
 from .exercises import check, solution
 from .ledger import ledger_table, record
 from .opening import print_environment, sizes, start
 from .quiz import quiz
+from .schematic import parameters, schematic
 from .solved import show_progress
 from .tables import differences, metric_table
 
 __all__ = [
     "EVERY_PROFILE",
+    "Block",
     "ClaimFailed",
     "check",
     "claim",
@@ -18,9 +21,11 @@ __all__ = [
     "report_runs",
     "ledger_table",
     "metric_table",
+    "parameters",
     "print_environment",
     "quiz",
     "record",
+    "schematic",
     "show_progress",
     "sizes",
     "solution",
