@@ -1,0 +1,37 @@
+"""Lessons have the anatomy that CONTRIBUTING.md describes; those that wait for their second edition are listed.
+
+``second_edition_exceptions.toml`` names, for each of them, the rules that it may still break.
+"""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from anatomy import RULES
+from lesson_files import LESSONS, notebook_at
+
+EXCEPTIONS = tomllib.loads(Path(__file__).with_name("second_edition_exceptions.toml").read_text(encoding="utf-8"))
+FIRST_EDITION = {"00_start_here", "01_feature_extraction", "02_fine_tuning", "03_progressive_unfreezing",
+                 "06_adapters", "07_lora", "08_dann", "09_mmd", "10_prototypical_networks", "13_distillation",
+                 "15_bert_classification"}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_lesson_follows_the_rule(path, rule):
+    complaints = RULES[rule](notebook_at(path), path)
+    if rule in EXCEPTIONS.get(path.stem, []):
+        assert complaints, f"{path.stem} follows the rule {rule!r} now: take it off second_edition_exceptions.toml"
+    else:
+        assert complaints == []
+
+
+def test_only_lessons_of_the_first_edition_are_excused():
+    assert EXCEPTIONS.keys() <= FIRST_EDITION, "a new lesson follows every rule"
+    assert EXCEPTIONS.keys() <= {path.stem for path in LESSONS}
+
+
+def test_what_is_excused_is_a_rule_and_named_once():
+    for lesson, rules in EXCEPTIONS.items():
+        assert set(rules) <= RULES.keys(), lesson
+        assert len(rules) == len(set(rules)) > 0, f"{lesson}: a lesson without exceptions has no line"
