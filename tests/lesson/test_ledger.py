@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from transfer_utils import set_profile
 from transfer_utils.lesson import ledger_table, record, start
@@ -52,6 +53,11 @@ def test_the_ledger_has_the_columns_that_were_agreed(ledger):
 def test_costs_of_each_run_are_averaged(ledger):
     row = record("a", [0.8, 0.9], data="d", seconds=[1.0, 2.0], peak_mb=np.array([100, 300])).iloc[0]
     assert (row["seconds"], row["peak_mb"]) == (1.5, 200)
+
+
+def test_values_may_be_a_tensor_as_studies_give_them(ledger):
+    row = record("a", torch.tensor([0.8, 0.9]), data="d", seconds=(1.0, 2.0)).iloc[0]
+    assert (row["mean"], row["spread"], row["seeds"], row["seconds"]) == (0.85, 0.0707, 2, 1.5)
 
 
 def test_costs_that_were_not_measured_are_empty(ledger):

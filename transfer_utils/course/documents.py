@@ -57,9 +57,10 @@ rows themselves, when `make notebooks` runs them; the same rows are in [ledger.c
 | seconds | of one run with all that it needs; empty where it was not measured |
 | peak MB | what a run added, at its highest, to the memory in use before it; empty where it was not measured |
 
-Seconds and memory are those of the machine that made the stored outputs; yours will differ. Rows of lessons whose
-second edition is still to come may hold the memory of the whole process, and seconds without the extraction of
-features. The spread is over runs on one split: it says nothing about other solar modules, or other people's sentences.
+Seconds and memory are those of the machines that made the stored outputs and the studies; yours will differ. Rows of
+lessons whose second edition is still to come may hold the memory of the whole process, and seconds without the
+extraction of features. The spread is over runs on one split: it says nothing about other solar modules, or other
+people's sentences.
 
 """
 

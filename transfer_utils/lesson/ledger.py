@@ -48,11 +48,11 @@ def record(
 
     Args:
         method: what was done, in the words of the lesson.
-        values: the metric of each run, one value per seed.
+        values: the metric of each run, one value per seed: a list, an array or a tensor.
         data: data set and split, e.g. ``"ELPV test, 160 px"``.
         trainable_params: parameters the optimizer changed.
         seconds: of one run with all that it needs, so of frozen features the extraction too. A value per run is
-            averaged.
+            averaged, so ``seconds=study.seconds`` where one run of a study is one run of the method.
         peak_mb: what a run adds, at its highest, to the memory that was in use before it, in MB
             (:func:`transfer_utils.evaluation.cost.measure`). A value per run is averaged.
 
@@ -66,15 +66,15 @@ def record(
     """
     import pandas as pd
 
-    runs = len(values)
+    runs, metric_values = len(values), np.asarray(values, dtype=float)
     if not runs:
         raise ValueError(f"{method!r} has no values: record at least one run.")
     seconds, peak_mb = (_of_one_run(name, cost, runs) for name, cost in (("seconds", seconds), ("peak_mb", peak_mb)))
 
     row = pd.DataFrame([{
         "lesson": current_lesson(), "method": method, "data": data, "profile": get_profile().name,
-        "seeds": runs, "metric": metric, "mean": round(float(np.mean(values)), 4),
-        "spread": round(float(np.std(values, ddof=1)), 4) if runs > 1 else float("nan"),
+        "seeds": runs, "metric": metric, "mean": round(float(metric_values.mean()), 4),
+        "spread": round(float(metric_values.std(ddof=1)), 4) if runs > 1 else float("nan"),
         "trainable_params": trainable_params, "seconds": round(seconds, 1), "peak_mb": round(peak_mb, 0),
     }], columns=list(COLUMNS))  # fmt: skip
     path = ledger_path()
