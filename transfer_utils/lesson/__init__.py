@@ -8,6 +8,7 @@ from .opening import print_environment, sizes, start
 from .quiz import quiz
 from .schematic import parameters, schematic
 from .solved import show_progress
+from .study import study
 from .tables import differences, metric_table
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "sizes",
     "solution",
     "start",
+    "study",
 ]
