@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -15,8 +18,8 @@ from ..runtime.devices import pick_device
 
 @dataclass
 class Cost:
-    """What a piece of work cost. ``peak_mb`` is the highest memory *during* it, in MB (10^6 bytes):
-    of the process on a CPU, of what PyTorch allocated on a GPU."""
+    """What a piece of work cost. ``peak_mb`` is what it *added*: the highest memory during it, less what was there
+    before it, in MB (10^6 bytes); of the process on a CPU, of what PyTorch allocated on a GPU."""
 
     seconds: float = 0.0
     peak_mb: float = 0.0
@@ -29,52 +32,101 @@ class measure:
             fit(...)
         print(cost.seconds, cost.peak_mb)
 
-    On a CPU the memory of the process is sampled every 20 milliseconds, so the
-    figure holds all that the process keeps, PyTorch's own code included.
+    Before the block, garbage is collected and memory that was freed goes back to the system where the C library can
+    (glibc's ``malloc_trim``); elsewhere what the block takes from such memory is not seen. On a CPU the memory of the
+    process is sampled every 20 milliseconds: work that is over sooner must be repeated (:func:`repeated_cost`), and
+    what other threads allocate meanwhile counts too. The seconds are those of the block alone.
+
+    Blocks may be nested. Each counts from what was there when it began, so the outer one's figure holds the inner
+    one's.
+
+    Args:
+        device: whose memory; by default the one that the course computes on.
+        collect: whether all garbage is looked for, which takes up to half a second in a notebook with large
+            libraries. Without it only young garbage is: for short work that is measured many times.
     """
 
-    def __init__(self, device: torch.device | None = None):
+    _open: list[measure] = []  # those whose block runs now, from the outside
+
+    def __init__(self, device: torch.device | None = None, *, collect: bool = True):
         self.device = device or pick_device()
+        self.collect = collect
         self.cost = Cost()
 
     def __enter__(self) -> Cost:
+        gc.collect(2 if self.collect else 1)
+        _give_back_freed_memory()
         self._done = threading.Event()
-        if self.device.type == "cuda":
+        if self._on_gpu:
+            for outer in self._open:
+                outer._note_gpu_peak()  # the next line forgets it
             torch.cuda.reset_peak_memory_stats(self.device)
-        self._sampler = threading.Thread(target=self._sample, daemon=True)
-        self._sampler.start()
+            self._before = torch.cuda.memory_allocated(self.device) / 1e6
+        else:
+            self._before = _resident_mb()
+            self._sampler = threading.Thread(target=self._sample, daemon=True)
+            self._sampler.start()
+        self._open.append(self)
         self._start = time.perf_counter()
         return self.cost
 
-    def _sample(self) -> None:
-        process = psutil.Process()
-        while True:
-            self.cost.peak_mb = max(self.cost.peak_mb, process.memory_info().rss / 1e6)
-            if self._done.wait(0.02):
-                return
-
     def __exit__(self, *error: object) -> None:
-        if self.device.type == "cuda":
+        if self._on_gpu:
             torch.cuda.synchronize(self.device)
         self.cost.seconds = time.perf_counter() - self._start
-        self._done.set()
-        self._sampler.join()
-        if self.device.type == "cuda":
-            self.cost.peak_mb = torch.cuda.max_memory_allocated(self.device) / 1e6
+        self._open.remove(self)
+        if self._on_gpu:
+            self._note_gpu_peak()
+        else:
+            self._done.set()
+            self._sampler.join()
+            self._note(_resident_mb())
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.device.type == "cuda"
+
+    def _sample(self) -> None:
+        while not self._done.wait(0.02):
+            self._note(_resident_mb())
+
+    def _note_gpu_peak(self) -> None:
+        if self._on_gpu:
+            self._note(torch.cuda.max_memory_allocated(self.device) / 1e6)
+
+    def _note(self, now: float) -> None:
+        self.cost.peak_mb = max(self.cost.peak_mb, now - self._before)
 
 
 def repeated_cost(work: Callable[[], object], repeats: int = 1) -> Cost:
-    """Return the seconds of one call of ``work``, and by how many MB the memory of the process rose during them.
+    """Return the seconds of one call of ``work``, and how many MB the process grew by during ``repeats`` of them.
 
-    Small work must be repeated, or it is over before a sample of the memory is taken. What PyTorch freed before may
-    be used again, so a small rise can be 0.
+    Small work must be repeated, or it is over before a sample of the memory is taken.
     """
-    process = psutil.Process()
-    before = process.memory_info().rss / 1e6
     with measure(torch.device("cpu")) as cost:
         for _ in range(repeats):
             work()
-    return Cost(cost.seconds / repeats, max(0.0, cost.peak_mb - before))
+    return Cost(cost.seconds / repeats, cost.peak_mb)
+
+
+def _resident_mb() -> float:
+    return psutil.Process().memory_info().rss / 1e6
+
+
+@functools.cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    """Return glibc's ``malloc_trim``; ``None`` on systems with another C library."""
+    try:
+        return ctypes.CDLL("libc.so.6").malloc_trim
+    except (OSError, AttributeError):
+        return None
+
+
+def _give_back_freed_memory() -> None:
+    """Hand pages that were freed, and that the C library keeps for later, back to the system, where it can."""
+    trim = _malloc_trim()
+    if trim:
+        trim(0)
 
 
 def training_memory_mb(model: torch.nn.Module, inputs: torch.Tensor) -> dict[str, float]:
@@ -124,11 +176,13 @@ def training_step_seconds(
     """
     seconds = []
     for _ in range(repeats):
-        with measure(inputs.device) as cost:
-            optimizer.zero_grad(set_to_none=True)
-            torch.nn.functional.cross_entropy(model(inputs), labels).backward()
-            optimizer.step()
-        seconds.append(cost.seconds)
+        start = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
+        torch.nn.functional.cross_entropy(model(inputs), labels).backward()
+        optimizer.step()
+        if inputs.device.type == "cuda":
+            torch.cuda.synchronize(inputs.device)
+        seconds.append(time.perf_counter() - start)
     return min(seconds)
 
 

@@ -73,7 +73,7 @@ class Difference:
 
     def __str__(self) -> str:
         seeds = f"over seeds {signed_range(self.over_seeds)}" if self.seeds > 1 else "one seed"
-        return f"{self.metric} {self.mean:+.3f}, over items {signed_range(self.over_items)}, {seeds}"
+        return f"{self.metric} {signed(self.mean)}, over items {signed_range(self.over_items)}, {seeds}"
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,8 @@ def differences(
         samples: resamples of the items; by default the profile's ``bootstrap_samples``.
 
     Raises:
-        ValueError: ``against`` is not there or is alone; numbers of seeds, items or classes that differ.
+        ValueError: ``against`` is not there or is alone; numbers of seeds, items or classes that differ; a metric
+            that these labels do not allow, such as the recall of a class without items.
 
     Example:
         >>> sure = torch.eye(2)[torch.tensor([0, 1] * 10)]
@@ -163,8 +164,13 @@ def metric_name(metric: MetricLike) -> str:
 
 
 def signed_range(interval: Interval) -> str:
-    """Return the ends of the interval of a difference, with their signs: ``+0.012 to +0.050``."""
-    return f"{interval.low:+.3f} to {interval.high:+.3f}"
+    """Return the ends of the interval of a difference, with their signs: ``−0.012 to +0.050``."""
+    return f"{signed(interval.low)} to {signed(interval.high)}"
+
+
+def signed(value: float) -> str:
+    """Return a difference with its sign, a true minus: ``−0.012``."""
+    return f"{value:+.3f}".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -192,6 +198,9 @@ def _measure(
 ) -> list[_Measured]:
     samples = get_profile().bootstrap_samples if samples is None else samples
     found = bootstrap_values(metrics, list(stacked.values()), labels, samples)
+    for metric, (values, _) in zip(metrics, found, strict=True):
+        if np.isnan(values).any():
+            raise ValueError(f"{metric_name(metric)} is not a number: the labels lack a class that it needs.")
     return [
         _Measured(
             metric_name(metric),

@@ -10,7 +10,7 @@ from IPython.display import display
 from torch import Tensor
 
 from ..evaluation import differences as evaluation
-from ..evaluation.differences import HEADLINE_METRICS, Difference, Runs, Score, metric_name, signed_range
+from ..evaluation.differences import HEADLINE_METRICS, Difference, Runs, Score, metric_name, signed, signed_range
 from ..evaluation.resampling import MetricLike
 from ..evaluation.weighted_metrics import accuracy
 from ..runtime.profile import get_profile
@@ -41,7 +41,7 @@ def differences(
         {
             "comparison": f"{one.first} − {one.second}",
             "metric": one.metric,
-            "difference": f"{one.mean:+.3f}",
+            "difference": signed(one.mean),
             "95 % over items": signed_range(one.over_items),
             "95 % over seeds": signed_range(one.over_seeds) if one.seeds > 1 else "one seed",
             "verdict": one.verdict,

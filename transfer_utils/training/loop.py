@@ -149,7 +149,7 @@ class _Run:
         self.started = time.perf_counter() - state.result.seconds
         show = machine.is_local_main_process
         bar = progress_bar(text=progress, total=self.total_steps, done=state.result.steps, show=show)
-        with measure(machine.device) as cost, bar, interrupts_wait() as interrupted:
+        with measure(machine.device, collect=False) as cost, bar, interrupts_wait() as interrupted:
             while not finished:
                 self.train_epoch(bar, interrupted)
                 self.validate()

@@ -19,7 +19,7 @@ class FitResult:
         history: one row an epoch, e.g. ``epoch, train_loss, train_accuracy, validation_accuracy``.
         best_epoch: the epoch whose weights the model has now; the last one without validation.
         seconds: time in training and validation, over all sessions.
-        peak_mb: highest memory during this session.
+        peak_mb: what this session added to the memory at its highest, in MB, as ``evaluation/cost.py`` measures it.
         steps: optimizer steps made, over all sessions.
     """
 
