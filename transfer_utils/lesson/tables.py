@@ -10,7 +10,8 @@ from IPython.display import display
 from torch import Tensor
 
 from ..evaluation import differences as evaluation
-from ..evaluation.differences import HEADLINE_METRICS, Difference, Runs, Score, metric_name, signed, signed_range
+from ..evaluation.differences import Difference, signed, signed_range
+from ..evaluation.method_scores import HEADLINE_METRICS, Runs, Score, metric_name, metric_scores
 from ..evaluation.resampling import MetricLike
 from ..evaluation.weighted_metrics import accuracy
 from ..runtime.profile import get_profile
@@ -68,7 +69,7 @@ def metric_table(
         >>> found = metric_table(scores, labels)  # doctest: +SKIP
         >>> missed = 1 - found["fine-tuning"]["recall"].mean  # doctest: +SKIP
     """
-    found = evaluation.metric_scores(runs, labels, metrics, samples)
+    found = metric_scores(runs, labels, metrics, samples)
     names = [metric_name(metric) for metric in metrics]
     rows = [{"method": name, **{m: str(scores[m]) for m in names}} for name, scores in found.items()]
     several = any(len(score.by_seed) > 1 for scores in found.values() for score in scores.values())
