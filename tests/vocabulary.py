@@ -31,9 +31,10 @@ PARAPHRASES = {
 EMOJI = {"[\U0001f000-\U0001faff✅✨❌❗❓⭐⚠]": "words instead of emoji"}
 SPELLINGS = {
     # size is no verb of -ise; tokenizer and optimizer are what the libraries call them
-    r"\b(?!(?:re|down|over)?siz|priz|seiz|(?:de)?tokeniz|optimizers?\b)\w+iz(?:e[sd]?|ing|ations?|ers?)\b": "-ise",
+    r"\b(?!(?:re|down|over)?(?:size|sizing)|priz|seiz|(?:de)?tokeniz|optimizers?\b)"
+    r"\w+iz(?:e[sd]?|ing|ations?|ers?)\b": "-ise",
     r"\b(?:anal|paral|catal)yz(?:e[sd]?|ing)\b": "-yse",
-    r"\b\w*(?:colo|behavio|favo|neighbo|labo|hono|flavo)r(?:s|ed|ing|hoods?|ful|ites?|able|al)?\b": "-our",
+    r"\b\w*(?:col|behavi|fav|neighb|lab|hon|flav)or(?:s|ed|ing|hoods?|ful|ites?|able|al)?\b": "-our",
     r"\b(?:un|re)?label(?:ed|ing)\b|\b(?:re)?model(?:ed|ing)\b|\btravel(?:ed|ing)\b|\bcancel(?:ed|ing)\b": "-ll-",
     r"\bcenter(?:s|ed|ing)?\b": "centre",
     r"\bgray(?:s|scale|ish)?\b": "grey",
