@@ -67,10 +67,9 @@ def test_minutes_of_exercises_in_both_forms_of_heading():
 
 def test_the_statement_is_rounded_and_its_parts_add_up():
     exercises = [new_markdown_cell(f"### 01.{k} *(easy, {minutes} minutes)*") for k, minutes in enumerate((15, 28), 1)]
-    assert (
-        stated_time(lesson(*[code() for _ in range(46)], *exercises)) == "70 minutes: 25 to read, 45 for the exercises"
-    )
-    assert stated_time(lesson(*[code() for _ in range(44)])) == "20 minutes to read"
+    long, short = ([code() for _ in range(count)] for count in (46, 44))
+    assert stated_time(lesson(*long, *exercises)) == "70 minutes: 25 to read, 45 for the exercises"
+    assert stated_time(lesson(*short)) == "20 minutes to read"
     assert stated_time(lesson()) == "5 minutes to read"
 
 
