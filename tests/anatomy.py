@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 from lesson_files import calls, code, headings, length, markdown, notebook_at, prose, strings, tree_of
+from nbformat.v4 import new_code_cell
 from vocabulary import wrong_words
 
 from transfer_utils.course.editions import cells_tagged, exercise_number, tags
 from transfer_utils.course.headlines import claims_of, questions_of
+from transfer_utils.course.times import time_is_stated
 
 MOST_CELLS, MOST_CELLS_OF_FIRST = 60, 45
 LONGEST_ON_AVERAGE, LONGEST_CELL, LONGEST_CORE = 8, 25, 30  # lines
@@ -113,8 +115,8 @@ def recipe(notebook, path):
 
 def quiz(notebook, path):
     """Three quiz questions or more."""
-    asked = sum(len(calls(cell, "quiz")) for cell in code(notebook))
-    return [] if asked >= FEWEST_QUESTIONS else [f"{asked} quiz questions, at least {FEWEST_QUESTIONS}"]
+    asked = {ast.dump(call) for cell in code(notebook) for call in calls(cell, "quiz")}
+    return [] if len(asked) >= FEWEST_QUESTIONS else [f"{len(asked)} quiz questions, at least {FEWEST_QUESTIONS}"]
 
 
 def exercises(notebook, path):
@@ -173,15 +175,26 @@ def vocabulary(notebook, path):
             texts = strings(cell) if cell.cell_type == "code" else []
             found = [word for text in texts for word in wrong_words(text, emoji=False)]
         complaints += [f"cell {cell.id}: {word}" for word in found]
-    return complaints
+    return complaints + [f"{name}: {word}" for name, text in _beside(path) for word in wrong_words(text, emoji=False)]
+
+
+def _beside(path):
+    """Yield (file, text) of what a lesson says that stands outside of it: its quiz, and the feedback of its checks."""
+    number, lesson = path.stem[:2], path.parent.parent / "transfer_utils/lesson"
+    if (questions := lesson / f"quizzes/lesson_{number}.toml").is_file():
+        yield from ((questions.name, text) for text in questions.read_text(encoding="utf-8").splitlines())
+    if (checks := lesson / f"checks/lesson_{number}.py").is_file():
+        feedback = strings(new_code_cell(checks.read_text(encoding="utf-8")))
+        yield from ((checks.name, text) for text in feedback)
 
 
 def time(notebook, path):
     """The title cell states the minutes that are computed from the cells."""
-    from transfer_utils.course.times import time_is_stated
-
-    wrong = "the title cell does not state the computed minutes: python -m transfer_utils times " + path.name
-    return [] if time_is_stated(notebook) else [wrong]
+    try:
+        stated = time_is_stated(notebook)
+    except ValueError as error:  # an exercise without minutes
+        return [str(error)]
+    return [] if stated else ["the title cell does not state the computed minutes: python -m transfer_utils times"]
 
 
 def progress(notebook, path):

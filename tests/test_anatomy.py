@@ -1,8 +1,5 @@
 """The rules for lessons themselves: a made-up lesson follows all of them, and each way to break one is noticed."""
 
-import sys
-import types
-
 import pytest
 from anatomy import RULES
 from lesson_files import strings
@@ -10,8 +7,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from vocabulary import wrong_words
 
 from transfer_utils.course.editions import cells_tagged
+from transfer_utils.course.times import stated_time
 
-TITLE = "# 01 · Features\n\n**How far do frozen features carry?**"
+TITLE = "# 01 · Features\n\n**How far do frozen features carry?**\n\n*Time:* {time}."
 
 
 def text(source, kind="skip", *tags):
@@ -34,13 +32,11 @@ def exercise(number):
 
 
 @pytest.fixture
-def path(tmp_path, monkeypatch):
-    """Return where the lesson would lie, beside its recipe and its checks; its minutes are right."""
+def path(tmp_path):
+    """Return where the lesson would lie, beside its recipe and its checks."""
     for name in ("notebooks/recipes/01_features.py", "transfer_utils/lesson/checks/lesson_01.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    times = types.SimpleNamespace(time_is_stated=lambda notebook: "unjust minutes" not in notebook.cells[0].source)
-    monkeypatch.setitem(sys.modules, "transfer_utils.course.times", times)
     return tmp_path / "notebooks/01_features.ipynb"
 
 
@@ -49,7 +45,7 @@ def lesson():
     """Return a lesson that follows every rule."""
     found = source('claim("They carry far.", True)', "slide", "claim", "headline")
     found.outputs = [new_output("stream", name="stdout", text="Claim holds: They carry far. [laptop]\n")]
-    return new_notebook(cells=[
+    notebook = new_notebook(cells=[
         text(TITLE, "slide"),
         source("\n".join(["import sys"] * 20), "skip", "setup"),
         source("from transfer_utils import fit, lesson\nfrom transfer_utils.lesson import check, claim, quiz"),
@@ -61,13 +57,15 @@ def lesson():
         found,
         text("## When this fails"),
         *exercise("01.1"), *exercise("01.2"), *exercise("01.3"),
-        *[source('quiz("What?", options, answer="this")', "skip", "quiz") for _ in range(3)],
+        *[source(f'quiz("01.{letter}")', "skip", "quiz") for letter in "abc"],
         source("show_progress()"),
         text("## What to remember\n\nThree lines, each of them worth a little more than the code above it."),
         text("## The recipe\n\n[A script](recipes/01_features.py) that needs no helper."),
         source("from transfer_utils import a, b, c, d, e, f, g, h, i, j, k, m, n"),
         text("## Where it comes from\n\nLoshchilov and Hutter, Decoupled Weight Decay Regularization."),
     ])  # fmt: skip
+    notebook.cells[0].source = TITLE.format(time=stated_time(notebook))
+    return notebook
 
 
 def tagged(lesson, tag):
@@ -136,6 +134,10 @@ def two_questions(lesson):
     tagged(lesson, "quiz").source = "quiz"
 
 
+def a_question_twice(lesson):
+    tagged(lesson, "quiz").source = 'quiz("01.b")'
+
+
 def two_exercises(lesson):
     del tagged(lesson, "exercise").metadata["tags"]
 
@@ -190,7 +192,13 @@ def american_text(lesson):
 
 
 def unjust_minutes(lesson):
-    lesson.cells[0].source += "\n\nunjust minutes"
+    lesson.cells[0].source = lesson.cells[0].source.replace(" minutes: ", " minutes or so: ")
+
+
+def no_minutes(lesson):
+    heading_of_old(lesson)
+    cell = next(cell for cell in lesson.cells if cell.source.startswith("### 01.2"))
+    cell.source = cell.source.replace("10 minutes", "short")
 
 
 def progress_too_early(lesson):
@@ -246,11 +254,11 @@ BREAKS = {
     "slides": [no_slide_type, few_slides, many_slides, few_notes, long_on_a_slide],
     "schematic": [not_drawn],
     "recipe": [no_link_to_the_recipe],
-    "quiz": [two_questions],
+    "quiz": [two_questions, a_question_twice],
     "exercises": [two_exercises, five_exercises, heading_of_old, check_with_conditions, check_of_another,
                   no_call_in_the_check, solution_in_the_open, solution_and_more, solution_of_another],
     "vocabulary": [paraphrase, paraphrase_in_a_title_of_papers, american_string, american_text],
-    "time": [unjust_minutes],
+    "time": [unjust_minutes, no_minutes],
     "progress": [progress_too_early],
     "headline": [no_headline, two_headlines, headline_that_failed],
     "sections": [no_question, more_questions, no_failure, no_prediction, no_claim],
@@ -274,6 +282,14 @@ def test_a_file_that_is_missing_is_named(rule, name, lesson, path):
     (path.parent.parent / "transfer_utils/lesson/checks/lesson_01.py").unlink()
     (complaint,) = RULES[rule](lesson, path)
     assert name in complaint
+
+
+def test_the_words_of_quiz_and_feedback_are_read_too(lesson, path):
+    beside = path.parent.parent / "transfer_utils/lesson"
+    (beside / "quizzes").mkdir()
+    (beside / "quizzes/lesson_01.toml").write_text('question = "What is simply right?"\nwhy = "majority class"\n')
+    (beside / "checks/lesson_01.py").write_text('yield False, f"Your {it} is one a seed."  # simply\n')
+    assert [c.split(":")[0] for c in RULES["vocabulary"](lesson, path)] == ["lesson_01.toml", "lesson_01.py"]
 
 
 def test_lesson_00_is_shorter(lesson, path):
