@@ -155,7 +155,7 @@ def make_studies(lessons: Iterable[Path], folder: Path | None = None) -> None:
             continue
         print(f"{lesson.stem}: {', '.join(wanting)} in the profile {profile}. The cells before come first.", flush=True)
         status = _run_cells(lesson, place, profile)
-        if status == INTERRUPTED:
+        if status in (INTERRUPTED, -signal.SIGINT):
             print("Interrupted. Every run that was finished is kept; the same command goes on from there.", flush=True)
             raise SystemExit(INTERRUPTED)
         if status:

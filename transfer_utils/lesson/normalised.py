@@ -68,22 +68,23 @@ def _is_lone_string(line: list[tuple[int, str]]) -> bool:
 
 
 def _join(line: list[tuple[int, str]]) -> str:
-    """Return the tokens of a logical line with spaces by a rule, without the last comma of a list of several."""
-    text, before, commas = "", "", []
+    """Return the tokens of a logical line with spaces by a rule, and without commas at the end of a bracket."""
+    text, before, least_commas = "", "", []  # how many more commas an open bracket needs to be what it is
     for number, (_, token) in enumerate(line):
         following = line[number + 1][1] if number + 1 < len(line) else ""
-        if token in _NO_SPACE_AFTER - {"."}:
-            commas.append(0)
-        elif token in _CLOSING and commas:
-            commas.pop()
-        elif token == "," and commas:
-            commas[-1] += 1
-            if commas[-1] > 1 and following and following in _CLOSING:
+        inside = bool(least_commas)
+        after_name = before.isidentifier() and not keyword.iskeyword(before) or before in (")", "]")
+        if token in ("(", "[", "{"):
+            is_tuple = (token == "[") == after_name if token != "{" else False
+            least_commas.append(1 if is_tuple else 0)
+        elif token in _CLOSING and least_commas:
+            least_commas.pop()
+        elif token == "," and least_commas:
+            if least_commas[-1] <= 0 and following and following in _CLOSING:
                 continue
-        in_call = "=" in (token, before) and commas
-        calls = token in ("(", "[") and (
-            before.isidentifier() and not keyword.iskeyword(before) or before in (")", "]")
-        )
+            least_commas[-1] -= 1
+        in_call = inside and "=" in (token, before)
+        calls = token in ("(", "[") and after_name
         tight = not text or token in _NO_SPACE_BEFORE or before in _NO_SPACE_AFTER or in_call or calls
         text, before = text + ("" if tight else " ") + token, token
     return text
