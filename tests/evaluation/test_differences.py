@@ -1,0 +1,177 @@
+"""Differences between methods: paired by item and by seed, and verdicts that follow from both intervals."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from transfer_utils import set_profile
+from transfer_utils.evaluation import method_scores
+from transfer_utils.evaluation.differences import Difference, differences
+from transfer_utils.evaluation.intervals import Interval, mean_and_interval, paired_difference
+from transfer_utils.evaluation.method_scores import metric_scores
+from transfer_utils.evaluation.metrics import accuracy, balanced_accuracy, recall
+
+LABELS = torch.arange(200) % 2
+
+
+def runs(strength, seeds=4, seed=0):
+    """Return scores (S, N, 2) of a classifier that is the better the greater ``strength``."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(seeds, len(LABELS), 2, generator=generator)
+    return noise + strength * torch.nn.functional.one_hot(LABELS, 2)
+
+
+METHODS = {"features": runs(1.0, seed=0), "tuned": runs(2.5, seed=1), "twin": runs(1.0, seed=2)}
+
+
+def difference(items=(0.1, 0.2), seeds=(0.1, 0.2), count=4):
+    return Difference("a", "b", "accuracy", Interval(0.15, *items), Interval(0.15, *seeds), count)
+
+
+# --------------------------------------------------------------------- verdicts
+
+
+@pytest.mark.parametrize(
+    ("items", "seeds", "verdict"),
+    [
+        ((0.1, 0.2), (0.01, 0.3), "higher"),
+        ((-0.2, -0.1), (-0.3, -0.01), "lower"),
+        ((0.1, 0.2), (-0.01, 0.3), "not separated"),
+        ((-0.1, 0.2), (0.01, 0.3), "not separated"),
+        ((-0.2, -0.1), (-0.2, 0.1), "not separated"),
+        ((0.1, 0.2), (-0.2, -0.1), "not separated"),
+        ((0.0, 0.2), (0.1, 0.3), "not separated"),
+    ],
+)
+def test_a_verdict_needs_both_intervals(items, seeds, verdict):
+    found = difference(items, seeds)
+    assert found.verdict == verdict
+    assert (found.above, found.below) == (verdict == "higher", verdict == "lower")
+    assert found.separated == (verdict != "not separated")
+
+
+@pytest.mark.parametrize(
+    ("items", "verdict"),
+    [((0.1, 0.2), "higher (one seed)"), ((-0.2, -0.1), "lower (one seed)"), ((-1, 1), "not separated (one seed)")],
+)
+def test_with_one_seed_the_items_decide_and_the_verdict_says_so(items, verdict):
+    found = difference(items, (-math.inf, math.inf), count=1)
+    assert found.verdict == verdict
+    assert found.separated == (not verdict.startswith("not"))
+
+
+def test_as_evidence_it_names_both_kinds_of_luck():
+    assert str(difference((-0.1, 0.2))) == "accuracy +0.150, over items −0.100 to +0.200, over seeds +0.100 to +0.200"
+    assert str(difference(count=1)).endswith("over items +0.100 to +0.200, one seed")
+
+
+# ------------------------------------------------------------------ differences
+
+
+def test_every_method_is_compared_with_the_one_that_was_named():
+    found = differences(METHODS, LABELS, against="features", metric=[accuracy, recall], samples=200)
+    assert [(one.first, one.second, one.metric) for one in found] == [
+        ("tuned", "features", "accuracy"), ("tuned", "features", "recall"),
+        ("twin", "features", "accuracy"), ("twin", "features", "recall"),
+    ]  # fmt: skip
+    assert [one.verdict for one in found] == ["higher", "higher", "not separated", "not separated"]
+    assert [one.seeds for one in found] == [4] * 4
+
+
+@pytest.mark.parametrize("metric", [accuracy, recall, balanced_accuracy], ids=lambda metric: metric.__name__)
+def test_intervals_are_those_of_the_two_kinds_of_luck(metric):
+    (found, _) = differences(METHODS, LABELS, against="features", metric=metric, samples=300)
+    a, b = METHODS["tuned"], METHODS["features"]
+    assert found.over_items == paired_difference(a, b, LABELS, metric=metric, samples=300)
+    by_seed = [metric(x, LABELS) - metric(y, LABELS) for x, y in zip(a, b, strict=True)]
+    expected = mean_and_interval(by_seed)
+    assert (found.over_seeds.low, found.over_seeds.high) == pytest.approx((expected.low, expected.high))
+    assert found.mean == pytest.approx(np.mean(by_seed))
+
+
+def test_seeds_are_paired():
+    """Both methods share the luck of a seed, which varies far more than they differ."""
+    luck = torch.linspace(0.2, 3, 6)[:, None, None] * torch.nn.functional.one_hot(LABELS, 2)
+    base = runs(0, seeds=6) + luck
+    better = base.clone()
+    better[:, :20] += 5 * torch.nn.functional.one_hot(LABELS[:20], 2)
+    (found,) = differences({"better": better, "base": base}, LABELS, against="base", samples=100)
+    shuffled = differences({"better": better.flip(0), "base": base}, LABELS, against="base", samples=100)[0]
+    assert found.over_seeds.spread < shuffled.over_seeds.spread / 3
+    assert found.above
+    assert not shuffled.above
+
+
+def test_a_list_of_runs_a_single_run_and_a_function_of_ones_own_will_do():
+    stacked = {name: METHODS[name] for name in ("tuned", "features")}
+    listed = {name: list(scores) for name, scores in stacked.items()}
+    assert differences(listed, LABELS, against="features", samples=50) == differences(
+        stacked, LABELS, against="features", samples=50
+    )
+    single = {name: scores[0] for name, scores in stacked.items()}
+
+    def share_right(scores, labels):
+        return float((scores.argmax(1) == labels).double().mean())
+
+    ours, theirs = (
+        differences(single, LABELS, against="features", metric=m, samples=50)[0] for m in (accuracy, share_right)
+    )
+    assert theirs.metric == "share right"
+    assert (theirs.mean, theirs.over_items.low) == pytest.approx((ours.mean, ours.over_items.low))
+    assert ours.verdict == "higher (one seed)"
+
+
+def test_without_a_number_the_profile_says_how_many_resamples(monkeypatch):
+    asked = []
+    real = method_scores.bootstrap_values
+    monkeypatch.setattr(method_scores, "bootstrap_values", lambda *given: asked.append(given[3]) or real(*given))
+    for profile in ("tiny", "laptop"):
+        set_profile(profile)
+        differences(METHODS, LABELS, against="twin")
+    assert asked == [100, 2000]
+
+
+@pytest.mark.parametrize(
+    ("changed", "against", "message"),
+    [
+        ({}, "fine-tuning", "no method 'fine-tuning' to compare with. There are: features, tuned, twin"),
+        ({"tuned": runs(1, seeds=3)}, "features", "'tuned' has 3 seeds and 'features' has 4.*same seeds"),
+        ({"tuned": METHODS["tuned"][:, :50]}, "features", r"scores of 'tuned' cannot be used.*\(50, 2\), \(200,\)"),
+        ({"tuned": torch.zeros(4, 200, 3)}, "features", "'tuned' has 3 classes and 'features' has 2"),
+        ({"tuned": METHODS["tuned"] * torch.nan}, "features", "scores of 'tuned' cannot be used.*NaN"),
+        ({"tuned": []}, "features", "'tuned' has no runs"),
+        ({"tuned": [torch.zeros(200, 2), torch.zeros(9, 2)]}, "features", "scores of 'tuned' cannot be used"),
+    ],
+)
+def test_what_cannot_be_paired_is_refused(changed, against, message):
+    with pytest.raises(ValueError, match=message):
+        differences({**METHODS, **changed}, LABELS, against=against, samples=10)
+
+
+def test_one_method_has_nothing_to_differ_from():
+    with pytest.raises(ValueError, match="give the scores of a second method"):
+        differences({"features": METHODS["features"]}, LABELS, against="features")
+
+
+def test_a_metric_that_the_labels_do_not_allow_is_refused():
+    with pytest.raises(ValueError, match="recall is not a number: the labels lack a class"):
+        differences(METHODS, torch.zeros(200).long(), against="features", metric=recall, samples=10)
+
+
+# ---------------------------------------------------------------- metric scores
+
+
+def test_a_score_holds_the_seeds_their_spread_and_the_interval_over_items():
+    found = metric_scores({**METHODS, "once": METHODS["tuned"][0]}, LABELS, [accuracy, recall], samples=100)
+    assert list(found) == ["features", "tuned", "twin", "once"]
+    score = found["tuned"]["recall"]
+    by_seed = [recall(run, LABELS) for run in METHODS["tuned"]]
+    assert score.by_seed == pytest.approx(by_seed)
+    assert (score.mean, score.spread) == pytest.approx((np.mean(by_seed), np.std(by_seed, ddof=1)))
+    assert score.over_items.low < score.mean < score.over_items.high
+    low, high = score.over_items.low, score.over_items.high
+    assert str(score) == f"{score.mean:.3f} ± {score.spread:.3f} [{low:.3f}, {high:.3f}]"
+    assert math.isnan(found["once"]["accuracy"].spread)
+    assert "±" not in str(found["once"]["accuracy"])
