@@ -52,7 +52,7 @@ def lesson():
         text("One thought in eleven words, so that a slide has something. " * 8, "slide"),
         *[text("A picture, and a sentence that reads it.", "slide") for _ in range(8)],
         *[text("What one would say aloud.", "notes") for _ in range(3)],
-        source("schematic(body, head)", "subslide", "hide-input"),
+        source("schematic(" + "\n    body," * 12 + "\n)", "subslide", "hide-input"),
         text("Guess.", "skip", "predict"),
         found,
         text("## When this fails"),
@@ -155,6 +155,10 @@ def check_with_conditions(lesson):
     tagged(lesson, "check").source = 'good = 3\ncheck("01.1", answer)'
 
 
+def check_and_more(lesson):
+    tagged(lesson, "check").source = 'check("01.1", answer)\nprint(answer)'
+
+
 def check_of_another(lesson):
     tagged(lesson, "check").source = 'check("01.2", answer)'
 
@@ -255,7 +259,7 @@ BREAKS = {
     "schematic": [not_drawn],
     "recipe": [no_link_to_the_recipe],
     "quiz": [two_questions, a_question_twice],
-    "exercises": [two_exercises, five_exercises, heading_of_old, check_with_conditions, check_of_another,
+    "exercises": [two_exercises, five_exercises, heading_of_old, check_with_conditions, check_and_more, check_of_another,
                   no_call_in_the_check, solution_in_the_open, solution_and_more, solution_of_another],
     "vocabulary": [paraphrase, paraphrase_in_a_title_of_papers, american_string, american_text],
     "time": [unjust_minutes, no_minutes],
@@ -301,6 +305,11 @@ def test_lesson_00_is_shorter(lesson, path):
 def test_a_core_cell_and_a_solution_may_be_longer(lesson, path):
     lesson.cells.append(source("x = 1\n" * 30, "skip", "core"))
     tagged(lesson, "solution").source = 'with solution("01.1"):' + "\n    x = 1" * 29
+    assert RULES["code"](lesson, path) == []
+
+
+def test_the_setup_cell_does_not_count_for_the_average(lesson, path):
+    lesson.cells = [tagged(lesson, "setup")]
     assert RULES["code"](lesson, path) == []
 
 
