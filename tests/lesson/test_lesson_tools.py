@@ -1,6 +1,5 @@
-"""Claims, ledger, exercises, quizzes, sliders and pictures: what makes a notebook a lesson."""
+"""Exercises, sliders and pictures: what makes a notebook a lesson."""
 
-import sys
 
 import matplotlib
 import nbformat
@@ -13,49 +12,12 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
 
-from transfer_utils import set_profile
 from transfer_utils.evaluation.intervals import Interval
-from transfer_utils.lesson import ClaimFailed, check, claim, plots, quiz, report_runs
+from transfer_utils.lesson import check, plots
 from transfer_utils.lesson.widgets import explore, try_text
 from transfer_utils.runtime.files import checkout
 
 WIDGETS = "application/vnd.jupyter.widget-state+json"
-
-
-# --------------------------------------------------------------------- claims
-
-
-def test_a_false_claim_stops_the_lesson_in_a_profile_that_it_is_judged_in():
-    set_profile("laptop")
-    with pytest.raises(ClaimFailed, match="Two is three"):
-        claim("Two is three.", 2 == 3)  # noqa: PLR0133
-
-
-def test_a_true_claim_prints_its_sentence_its_evidence_and_its_profile(capsys):
-    set_profile("laptop")
-    claim("Two is two.", True, evidence="0.5 [0.4, 0.6]")
-    assert capsys.readouterr().out == "Claim holds: Two is two. (0.5 [0.4, 0.6]) [laptop]\n"
-
-
-def test_a_claim_is_not_judged_in_tiny_and_says_so(capsys):
-    set_profile("tiny")
-    claim("Two is three.", False)
-    assert capsys.readouterr().out.startswith("Not judged in the profile tiny")
-
-
-def test_runs_are_reported_over_items_and_seeds(capsys):
-    labels = torch.tensor([0, 1] * 50)
-    right = torch.nn.functional.one_hot(labels, 2).float()
-    report_runs("right", "wrong", [right, right], [-right, -right], labels)
-    assert "right is above wrong by 1.000" in capsys.readouterr().out
-
-
-def test_runs_are_reported_in_balanced_accuracy(capsys):
-    labels = torch.tensor([0] * 90 + [1] * 10)
-    always_zero = torch.tensor([[1.0, 0.0]]).repeat(100, 1)
-    right = torch.nn.functional.one_hot(labels, 2).float()
-    report_runs("right", "always 0", [right, right], [always_zero, always_zero], labels, balanced=True)
-    assert "right is above always 0 by 0.500" in capsys.readouterr().out
 
 
 # ------------------------------------------------------------------ exercises
@@ -159,21 +121,7 @@ def test_a_solution_that_is_wrong_or_open_fails_the_build(answer):
         check("1", answer, DOUBLES, must_pass=True)
 
 
-# ----------------------------------------------------------- quiz and sliders
-
-
-def test_a_quiz_shows_each_option_with_its_explanation_and_escapes_it(monkeypatch):
-    shown = []
-    monkeypatch.setattr(sys.modules["transfer_utils.lesson.quiz"], "display", lambda page: shown.append(page.data))
-    quiz("Is 1 < 2?", {"yes": "It is.", "no": "<script>"}, answer="yes")
-    assert shown[0].count("<details") == 2
-    assert "<script>" not in shown[0]
-    assert "<b>Right.</b> It is." in shown[0]
-
-
-def test_a_quiz_whose_answer_is_no_option_is_refused():
-    with pytest.raises(ValueError, match="must be one of"):
-        quiz("?", {"a": "", "b": ""}, answer="c")
+# ---------------------------------------------------------------------- sliders
 
 
 def test_a_still_picture_is_drawn_once_at_the_start_values(monkeypatch):
