@@ -60,6 +60,7 @@ def slide_problems(page, path, pictures=None):
         pictures: a folder for a screenshot of every slide, where they are wanted.
     """
     problems = watch(page)
+    page.goto("about:blank")  # so that the same deck is opened anew, at its first slide
     page.goto(Path(path).resolve().as_uri())
     page.wait_for_function("() => window.Reveal?.isReady()", timeout=20_000)
     page.evaluate("() => document.fonts.ready")
