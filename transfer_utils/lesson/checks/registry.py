@@ -35,7 +35,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-Conditions = Callable[..., Iterator[tuple[object, str]]]
+Conditions = Iterator[tuple[object, str]]  # what must hold, and what to say where it does not
 
 NOTHING = "Your function returned nothing. Does it end with `return`?"
 
@@ -60,7 +60,7 @@ class Exercise:
     number: str
     title: str
     asked: str
-    conditions: Conditions
+    conditions: Callable[..., Conditions]
     right: list[Sample] = field(default_factory=list)
     wrong: list[Sample] = field(default_factory=list)
 
@@ -69,7 +69,9 @@ _exercises: dict[str, Exercise] = {}
 _DECORATES: Any = object()
 
 
-def exercise(number: str, title: str, *, asked: str) -> Callable[[Conditions], Conditions]:
+def exercise(
+    number: str, title: str, *, asked: str
+) -> Callable[[Callable[..., Conditions]], Callable[..., Conditions]]:
     """Declare an exercise; the generator below it yields pairs of a condition and what to say where it fails.
 
     Args:
@@ -81,7 +83,7 @@ def exercise(number: str, title: str, *, asked: str) -> Callable[[Conditions], C
         ValueError: the number belongs to another file, or is there already.
     """
 
-    def declare(conditions: Conditions) -> Conditions:
+    def declare(conditions: Callable[..., Conditions]) -> Callable[..., Conditions]:
         if conditions.__module__.rpartition(".")[2] != f"lesson_{number.partition('.')[0]}":
             raise ValueError(f"Exercise {number} stands in {conditions.__module__}; it belongs in {_module(number)}.")
         before = _exercises.get(number)
