@@ -1,5 +1,8 @@
 """What work costs: seconds of the fastest try, memory counted once."""
 
+import gc
+import time
+
 import pytest
 import torch
 from tiny import TinyNet, changed, linear, weights_of
@@ -120,9 +123,120 @@ def test_a_training_step_is_the_fastest_of_several_and_does_learn(clock):
 
 # ------------------------------------------------------------------------- memory
 
+CPU = torch.device("cpu")
+
+
+def allocate(megabytes):
+    """Fill memory for longer than it takes to sample it, and free it again."""
+    held = torch.ones(megabytes * 1_000_000 // FLOAT)
+    time.sleep(0.1)
+    return float(held[0])
+
+
+def allocate_in_pieces(megabytes):
+    """The same in pieces that the C library keeps for later when they are freed."""
+    held = [torch.ones(2500) for _ in range(megabytes * 100)]
+    time.sleep(0.1)
+    return len(held)
+
 
 def test_the_memory_of_the_work_is_seen_while_it_lasts():
-    held = 300_000_000
     small = repeated_cost(lambda: torch.ones(10))
-    large = repeated_cost(lambda: torch.ones(held // FLOAT).sum().item(), repeats=2)
-    assert small.peak_mb < 0.5 * held / 1e6 < large.peak_mb
+    large = repeated_cost(lambda: allocate(300), repeats=2)
+    assert small.peak_mb < 100
+    assert 250 < large.peak_mb < 450
+
+
+@pytest.mark.parametrize("work", [allocate, allocate_in_pieces])
+def test_what_was_allocated_and_freed_before_does_not_count_nor_hide_what_comes(work):
+    work(500)
+    with measure(CPU) as cost:
+        work(200)
+    assert 150 < cost.peak_mb < 300
+
+
+def test_garbage_in_circles_is_collected_before_and_so_hides_nothing():
+    ring = [torch.ones(300_000_000 // FLOAT)]
+    ring.append(ring)
+    gc.collect()  # the ring is old now: only a full collection will find it
+    del ring
+    with measure(CPU) as cost:
+        gc.collect()  # if the ring were freed only here, it would make room for the work
+        allocate(200)
+    assert 150 < cost.peak_mb < 300
+
+
+def test_what_stays_there_counts_from_the_next_block_on_no_more():
+    with measure(CPU) as first:
+        kept = torch.ones(200_000_000 // FLOAT)
+    with measure(CPU) as second:
+        float(kept[0])
+    assert first.peak_mb > 150
+    assert second.peak_mb < 100
+
+
+def test_a_block_inside_another_does_not_spoil_it():
+    with measure(CPU) as outer:
+        kept = torch.ones(100_000_000 // FLOAT)
+        with measure(CPU) as inner:
+            allocate(300)
+    assert len(kept)
+    assert 250 < inner.peak_mb < 350
+    assert 350 < outer.peak_mb < 500
+
+
+def test_without_malloc_trim_nothing_is_said_and_the_block_is_measured(monkeypatch):
+    def missing(name):
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(cost_module.ctypes, "CDLL", missing)
+    cost_module._malloc_trim.cache_clear()
+    with measure(CPU) as cost:
+        allocate(200)
+    cost_module._malloc_trim.cache_clear()
+    assert cost.peak_mb > 150
+
+
+def test_an_error_ends_the_measurement():
+    with pytest.raises(KeyError), measure(CPU) as cost:
+        raise KeyError
+    assert cost.seconds > 0
+    assert not measure._open
+
+
+class Gpu:
+    """What PyTorch says of the memory of a GPU, where there is none."""
+
+    def __init__(self, monkeypatch):
+        self.now = self.peak = 0
+        for name, does in {
+            "memory_allocated": lambda device: self.now, "max_memory_allocated": lambda device: self.peak,
+            "reset_peak_memory_stats": self.reset, "synchronize": lambda device: None,
+        }.items():  # fmt: skip
+            monkeypatch.setattr(torch.cuda, name, does)
+
+    def reset(self, device):
+        self.peak = self.now
+
+    def hold(self, megabytes):
+        self.now += megabytes * 1_000_000
+        self.peak = max(self.peak, self.now)
+
+    def work(self, megabytes):
+        self.hold(megabytes)
+        self.hold(-megabytes)
+
+
+@pytest.mark.parametrize(("before", "inside", "after"), [(700, 300, 100), (100, 300, 700), (100, 700, 300)])
+def test_on_a_gpu_the_outer_peak_survives_the_inner_block(monkeypatch, before, inside, after):
+    gpu, device = Gpu(monkeypatch), torch.device("cuda")
+    gpu.work(2000)
+    gpu.hold(50)
+    with measure(device) as outer:
+        gpu.work(before)
+        gpu.hold(10)
+        with measure(device) as inner:
+            gpu.work(inside)
+        gpu.work(after)
+    assert inner.peak_mb == inside
+    assert outer.peak_mb == max(before, 10 + inside, 10 + after)
