@@ -11,7 +11,8 @@ WIDTH, HEIGHT = 1280, 720
 LOOK = """async ([smallest, smallestPicture]) => {
     const slide = Reveal.getCurrentSlide(), content = slide.querySelector(":scope > .content");
     const scale = Reveal.getScale(), found = [], page = content.getBoundingClientRect();
-    const name = element => element.tagName.toLowerCase() + " '" + (element.textContent || element.alt || "")
+    const sticking = {right: [], below: [], left: [], top: []};
+    const name = element => element.tagName.toLowerCase() + " '" + (element.innerText || element.alt || "")
         .trim().replace(/\\s+/g, " ").slice(0, 40) + "'";
     const seen = element => element.checkVisibility({opacityProperty: true, visibilityProperty: true});
     for (const element of slide.querySelectorAll(".content *")) {
@@ -19,7 +20,11 @@ LOOK = """async ([smallest, smallestPicture]) => {
         if (!seen(element) || !box.width || !box.height) continue;
         const out = [["right", box.right - page.right], ["below", box.bottom - page.bottom],
                      ["left", page.left - box.left], ["top", page.top - box.top]].filter(([, by]) => by > 1);
-        for (const [side, by] of out) found.push(`${name(element)} sticks out ${side} by ${Math.round(by)} pixels`);
+        for (const [side, by] of out) {  // of what sticks out together, the outermost is named
+            if (!sticking[side].some(outer => outer.contains(element)))
+                found.push(`${name(element)} sticks out ${side} by ${Math.round(by)} pixels`);
+            sticking[side].push(element);
+        }
         const style = getComputedStyle(element);
         if (style.overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1
             || style.overflowY !== "visible" && element.scrollHeight > element.clientHeight + 1)

@@ -138,6 +138,11 @@ def test_code_is_as_large_as_its_longest_line_allows(longest, size):
     assert code_size("x\n" + "y" * longest) == size
 
 
+def test_a_printed_sentence_is_broken_and_large():
+    assert "font-size: 22px" in shown(code("", outputs=[new_output("stream", text="word " * 40)]))
+    assert "font-size: 18px" in shown(code("x = 1  # " + "y" * 200))
+
+
 # --------------------------------------------------------- text and formulas
 
 

@@ -12,7 +12,7 @@ from nbconvert.filters import ansi2html, strip_ansi
 from nbformat import NotebookNode
 
 from .editions import tags
-from .slide_text import code_html, code_size, formula_html, is_web_address, markdown_html
+from .slide_text import SENTENCE, code_html, code_size, formula_html, is_web_address, markdown_html
 
 # What is shown of an output that Jupyter stored in several forms: the still picture first.
 FORMS = ("image/png", "image/jpeg", "image/svg+xml", "text/html", "text/markdown", "text/latex", "text/plain")
@@ -70,9 +70,10 @@ def _picture(data: str, alt: str) -> str:
 
 
 def _printed(text: str) -> str:
+    """Return printed text; a line that must be broken is most often a sentence, which is large all the same."""
     text = text.strip("\n")
-    plain = strip_ansi(text)
-    return f'<pre class="printed" style="font-size: {code_size(plain)}px">{ansi2html(text)}</pre>' if plain else ""
+    size = code_size(strip_ansi(text), wrapped=SENTENCE)
+    return f'<pre class="printed" style="font-size: {size}px">{ansi2html(text)}</pre>' if text else ""
 
 
 # ------------------------------------------------------------ nothing from the web

@@ -9,7 +9,7 @@ from pathlib import Path
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath, MathInlineParser
 
 # Code and printed text: as large as the longest line allows, in pixels of a page that is 1280 wide.
-LINE_WIDTH, LARGEST_CODE, SMALLEST_CODE = 1120, 24, 18
+LINE_WIDTH, LARGEST_CODE, SMALLEST_CODE, SENTENCE = 1120, 24, 18, 22
 # In HTML between Markdown, such as a <summary>: a tag, which is left as it is, or a formula.
 _TEXT_FORMULA = re.compile(r"<[^>]*>|(?<![$\\])\$([^$<>\n]+)(?<!\\)\$")
 CHARACTER_WIDTH = 0.605  # of the size; DejaVu Sans Mono, the widest of the usual fonts of programs
@@ -25,14 +25,18 @@ def code_html(source: str) -> str:
     return f'<pre class="code" style="font-size: {code_size(source)}px"><code>{coloured.rstrip()}</code></pre>'
 
 
-def code_size(text: str) -> int:
-    """Return the size in pixels at which the longest line of ``text`` fits; longer ones than that are wrapped.
+def code_size(text: str, wrapped: int = SMALLEST_CODE) -> int:
+    """Return the size in pixels at which the longest line of ``text`` fits.
 
-    >>> code_size("x = 1"), code_size("x" * 200)
-    (24, 18)
+    Args:
+        wrapped: the size where it does not fit at the smallest size, so that lines are broken in any case.
+
+    >>> code_size("x = 1"), code_size("x" * 100), code_size("x" * 200)
+    (24, 18, 18)
     """
     longest = max(map(len, text.splitlines()), default=0) or 1
-    return int(min(LARGEST_CODE, max(SMALLEST_CODE, LINE_WIDTH / (CHARACTER_WIDTH * longest))))
+    fitting = int(LINE_WIDTH / (CHARACTER_WIDTH * longest))
+    return min(LARGEST_CODE, fitting) if fitting >= SMALLEST_CODE else wrapped
 
 
 def formula_html(latex: str, display: str = "inline") -> str:
@@ -99,7 +103,9 @@ class _Renderer(IPythonRenderer):
     def block_code(self, code: str, info: str | None = None) -> str:
         if info and info.strip().startswith("python"):
             return code_html(code)
-        return f'<pre class="printed" style="font-size: {code_size(code)}px">{html.escape(code.rstrip())}</pre>'
+        return (
+            f'<pre class="printed" style="font-size: {code_size(code, SENTENCE)}px">{html.escape(code.rstrip())}</pre>'
+        )
 
     def block_html(self, html: str) -> str:  # not as nbconvert reads it, which would close a <details> at once
         return _TEXT_FORMULA.sub(lambda found: formula_html(found[1]) if found[1] else found[0], html) + "\n"
