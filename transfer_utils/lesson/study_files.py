@@ -191,7 +191,7 @@ def _read(path: Path) -> tuple[Flat, dict[str, Any]]:
 # ------------------------------------------------- where and from what
 
 
-def commit() -> str:
+def current_commit() -> str:
     """Return the commit of the checkout, with ``+`` where files were changed since; empty where there is no git."""
     root = checkout()
     git = ["git", "-C", str(root)]

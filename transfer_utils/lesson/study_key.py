@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -200,15 +201,19 @@ def _difference(old: str, new: str) -> str:
     before, after = old.splitlines(), new.splitlines()
     for first, second in zip(before, after, strict=False):
         if first != second:
-            return f"{_short(first)} is now {_short(second)}"
+            same = len(os.path.commonprefix([first.strip(), second.strip()]))
+            return f"{_short(first, same)} is now {_short(second, same)}"
     return (
         f"{_short(after[len(before)])} is new" if len(after) > len(before) else f"{_short(before[len(after)])} is gone"
     )
 
 
-def _short(line: str, most: int = 60) -> str:
+def _short(line: str, place: int = 0, most: int = 70) -> str:
+    """Return a line, or of a long one what stands around the character at ``place``."""
     line = line.strip()
-    return line if len(line) <= most else f"{line[: most - 4]} ..."
+    start = 0 if place < most - 10 else line.rfind(" ", 0, place - 20) + 1  # not within a word
+    end = len(line) if len(line) < start + most + 10 else start + most
+    return "... " * (start > 0) + line[start:end] + " ..." * (end < len(line))
 
 
 def key_of(cells: Iterable[str], name: str, profile: Profile, namespace: Mapping[str, object]) -> dict[str, str]:

@@ -24,7 +24,7 @@ def flattened(results: object, path: tuple[str, ...] = ()) -> Flat:
     """
     if not path and not (isinstance(results, Mapping) and results):
         raise TypeError(f"run(seed) must return a dict with results, such as {{'scores': tensor}}; it gave "
-                        f"{type(results).__name__ if results is None or results else 'an empty one'}.")  # fmt: skip
+                        f"{'an empty one' if isinstance(results, Mapping) else type(results).__name__}.")  # fmt: skip
     if not isinstance(results, Mapping):
         return {json.dumps(path): _packed(_as_tensor(results, path))}
     if not results:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from .study_files import (
     DamagedStudy,
     OneRun,
     StoredStudy,
-    commit,
+    current_commit,
     machine,
     read_run,
     read_study,
@@ -64,13 +64,17 @@ def cells_run_so_far() -> tuple[list[str], dict[str, Any]]:
     return [Path(file).read_text(encoding="utf-8")], frame.f_globals
 
 
-def compute(run: Run, seed: int) -> OneRun:
-    """Return ``run(seed)`` as it is stored, measured; the state of all random generators is afterwards as before."""
+def compute(run: Run, seed: int, commit: str = "") -> OneRun:
+    """Return ``run(seed)`` as it is stored, measured; the state of all random generators is afterwards as before.
+
+    Args:
+        commit: of the code, where the run will be stored.
+    """
     with kept_random_state():
         set_seed(seed)
         with measure() as cost:
             results = run(seed)
-    return OneRun(flattened(results), cost.seconds, cost.peak_mb, commit(), machine())
+    return OneRun(flattened(results), cost.seconds, cost.peak_mb, commit, machine())
 
 
 # ------------------------------------------------------------ stored runs
@@ -110,11 +114,12 @@ def complete(place: Place, run: Run, seeds: tuple[int, ...], runs: dict[int, One
     runs |= kept
     missing = [seed for seed in seeds if seed not in runs]
     if missing:
-        write_run(place.folder, seeds[0], live)
+        code = current_commit()
+        write_run(place.folder, seeds[0], replace(live, commit=code))
         print(f"{complaint[:1].upper()}{complaint[1:]}. Computing {shown_seeds(missing)} "
               f"here takes about {_duration(live.seconds * len(missing))}.", flush=True)  # fmt: skip
     for seed in progress_bar(missing, "seeds"):
-        runs[seed] = compute(run, seed)
+        runs[seed] = compute(run, seed, code)
         same_shapes(live.results, runs[seed].results, (seeds[0], seed))
         write_run(place.folder, seed, runs[seed])
     said = [f"Seed {seeds[0]} is live ({live.seconds:.1f} s)"]
@@ -137,7 +142,7 @@ def shown_seeds(seeds: Sequence[int]) -> str:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    return f"{max(seconds, 1):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
 
 
 # ------------------------------------------------------------ make studies
@@ -152,8 +157,9 @@ def make(place: Place, run: Run, seeds: tuple[int, ...], key: dict[str, str], to
     if missing:
         kept = f", {shown_seeds(list(runs))} kept from before" if runs else ""
         _tell(f"{title}: {shown_seeds(missing)} to compute{kept}")
+        code = current_commit()
     for done, seed in enumerate(missing, 1):
-        runs[seed] = compute(run, seed)
+        runs[seed] = compute(run, seed, code)
         same_shapes(runs[next(iter(runs))].results, runs[seed].results, (next(iter(runs)), seed))
         write_run(place.folder, seed, runs[seed])
         left = runs[seed].seconds * (len(missing) - done)
