@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 from transfer_utils.evaluation.metrics import Metric, accuracy, auc, average_precision, balanced_accuracy, recall
 from transfer_utils.evaluation.resampling import bootstrap_weights
 
-ITEMS, RUNS, SAMPLES, ROUNDS = 525, 10, 100, 5  # ours is timed on the same few resamples as the loop
+ITEMS, RUNS, SAMPLES, ROUNDS = 525, 10, 40, 5  # ours is timed on the same few resamples as the loop
 THEIRS = {
     accuracy: lambda truth, guess, gap, weights: sk.accuracy_score(truth, guess, sample_weight=weights),
     balanced_accuracy: lambda truth, guess, gap, weights: sk.balanced_accuracy_score(
