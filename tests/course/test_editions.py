@@ -32,6 +32,23 @@ STARTER = '''def double(x):
     ...'''
 
 
+IN_A_BLOCK = '''# @title Solution 00.1
+with solution("00.1"):
+
+    def double(x):
+        """Return twice x."""
+        # BEGIN SOLUTION
+        twice = x + x
+        return twice
+        # END SOLUTION
+
+    check(
+        "00.1",
+        double,
+    )
+'''
+
+
 def cell(source, *tags, exercise=""):
     course = {"course": {"exercise": exercise}} if exercise else {}
     return new_code_cell(source, metadata={"tags": list(tags), **course})
@@ -57,8 +74,9 @@ def lesson():
     )
 
 
-def test_starter_is_what_is_not_marked():
-    assert starter_of(SOLUTION) == STARTER
+@pytest.mark.parametrize("solution", [SOLUTION, IN_A_BLOCK])
+def test_starter_is_what_is_not_marked(solution):
+    assert starter_of(solution) == STARTER
 
 
 @pytest.mark.parametrize(
@@ -69,6 +87,15 @@ def test_starter_is_what_is_not_marked():
         ("def f():\n    # BEGIN SOLUTION: return ...\n    return 3\n    # END SOLUTION", "def f():\n    return ..."),
         ("# BEGIN SOLUTION\na = 1\nb = 2\n# END SOLUTION\nc = 3", "...\nc = 3"),
         ("# BEGIN SOLUTION\na = 1\n# END SOLUTION\n# BEGIN SOLUTION\nb = 1\n# END SOLUTION", "a = ...\nb = ..."),
+        (
+            'with solution("01.1"):\n    # BEGIN SOLUTION\n    a = 1\n    # END SOLUTION\n    check("01.1", a, b=2)',
+            "a = ...",
+        ),
+        (
+            'with solution("01.1"):  # folded\n    def f():\n        # BEGIN SOLUTION: pass\n        return 1\n'
+            '        # END SOLUTION\n\n    check("01.1", f)\n    # a word at the end',
+            "def f():\n    pass",
+        ),
     ],
 )
 def test_starter_of_other_forms(solution, starter):
@@ -82,6 +109,11 @@ def test_starter_of_other_forms(solution, starter):
         ("# BEGIN SOLUTION\nx = 1", "without # END"),
         ("x = 1\n# END SOLUTION", "without # BEGIN"),
         ("# BEGIN SOLUTION\n# BEGIN SOLUTION\n# END SOLUTION", "a second"),
+        (IN_A_BLOCK + "double(3)", "code stands outside the block"),
+        ("import math\n" + IN_A_BLOCK, "code stands outside the block"),
+        (IN_A_BLOCK.replace("check(", "print("), "calls no check"),
+        (IN_A_BLOCK.replace('"00.1",\n', '"00.1\n'), "is no Python"),
+        ('with solution("00.1"):\n    x = 1\n    check("00.1", x)', "nothing is marked"),
     ],
 )
 def test_marks_that_do_not_match_are_refused(solution, complaint):
@@ -100,6 +132,27 @@ def test_student_edition_has_no_solutions_and_no_outputs(lesson):
 
 
 def test_no_drift_in_a_lesson_that_is_in_step(lesson):
+    assert drift(lesson) == []
+
+
+def test_a_solution_in_a_block_is_in_step_and_is_left_out(lesson):
+    lesson.cells[5].source = IN_A_BLOCK
+    assert drift(lesson) == []
+    assert "with solution" not in nbformat.writes(student_edition(lesson))
+
+
+def test_a_block_that_names_another_exercise_is_found(lesson):
+    lesson.cells[5].source = IN_A_BLOCK.replace('solution("00.1")', 'solution("00.2")')
+    assert drift(lesson) == ["solution 00.1: its block is that of another exercise"]
+    lesson.cells[5].source = IN_A_BLOCK.replace('        "00.1",', '        "00.2",')
+    assert drift(lesson) == ["solution 00.1: its block is that of another exercise"]
+
+
+def test_two_functions_may_stand_closer_in_a_block(lesson):
+    two = "def a():\n    ...\n\n\ndef b():\n    ..."
+    lesson.cells[2].source = two
+    body = "    def a():\n        # BEGIN SOLUTION\n        return 1\n        # END SOLUTION\n"
+    lesson.cells[5].source = f'with solution("00.1"):\n{body}\n{body.replace("a()", "b()")}\n    check("00.1", a)'
     assert drift(lesson) == []
 
 

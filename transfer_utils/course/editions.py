@@ -38,7 +38,8 @@ from ..runtime.files import write_atomically
 REPOSITORY = "OWNER_NOT_SET/transfer-learning-course"
 _BEGIN = re.compile(r"^(\s*)# BEGIN SOLUTION(?::\s*(.+?))?\s*$")
 _END = re.compile(r"^\s*# END SOLUTION\s*$")
-_BLOCK = re.compile(r"^with solution\(.*\):[ \t]*\n", re.MULTILINE)
+_BLOCK = re.compile(r"^with solution\(.*\):[ \t]*(?:#.*)?\n", re.MULTILINE)
+_NAMED = re.compile(r"^(?:with solution|    check)\(\s*[\"'](\d\d\.\d+)[\"']", re.MULTILINE)
 _TITLE = re.compile(r"(# @title .*\n|\s)*")
 
 
@@ -128,10 +129,13 @@ def _inside(cell: str, block: re.Match[str]) -> str:
     if not _TITLE.fullmatch(cell[: block.start()]) or any(re.match(r"\S", line) for line in body.splitlines()):
         raise ValueError("code stands outside the block of the solution")
     body = textwrap.dedent(body)
-    lines, checks = body.splitlines(), [node for node in ast.parse(body).body if _is_check(node)]
+    try:
+        checks = [node for node in ast.parse(body).body if _is_check(node)]
+    except SyntaxError as error:
+        raise ValueError(f"the block of the solution is no Python: {error}") from error
     if not checks:
         raise ValueError("the block of the solution calls no check")
-    return "\n".join(lines[: checks[0].lineno - 1])
+    return "\n".join(body.splitlines()[: checks[0].lineno - 1])
 
 
 def _is_check(node: ast.stmt) -> bool:
@@ -163,6 +167,8 @@ def drift(notebook: NotebookNode) -> list[str]:
             problems.append(f"solution {number}: {error}")
             continue
         written = "\n".join(line.rstrip() for line in starters[number].source.splitlines()).strip("\n")
+        if {number} != set(_NAMED.findall(cell.source) or [number]):
+            problems.append(f"solution {number}: its block is that of another exercise")
         # a formatter puts two empty lines around a function, and one where it stands in a block
         if re.sub(r"\n{3,}", "\n\n", written) != re.sub(r"\n{3,}", "\n\n", expected):
             problems.append(f"exercise {number} is not its solution without the marked regions; expected:\n{expected}")
