@@ -5,11 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import TinyNet, linear, tiny_images, tiny_table
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from transfer_utils import fit
 from transfer_utils.runtime.devices import to_device
-from transfer_utils.training.batches import TrainingBatches, batch_bounds
+from transfer_utils.training.batches import BatchOrder, TrainingBatches, batch_bounds
 
 
 @settings(max_examples=50)
@@ -62,3 +62,30 @@ def test_batches_of_any_form_are_moved_to_the_device():
     moved = to_device({"images": images, "rest": [torch.zeros(2), "a name"]}, torch.device("cpu"))
     assert moved["images"].is_contiguous(memory_format=torch.channels_last)
     assert moved["rest"][1] == "a name"
+
+
+@settings(max_examples=25)
+@given(st.integers(2, 30), st.integers(1, 9), st.integers(0, 3))
+def test_a_loader_of_ones_own_sees_the_batches_of_fit(count, size, seed):
+    table = TensorDataset(torch.arange(count))
+    loader = DataLoader(table, batch_sampler=BatchOrder(table, min(size, count), seed))
+    for epoch in range(3):
+        batches = TrainingBatches(table, min(size, count), seed, epoch)
+        assert [batch.tolist() for (batch,) in loader] == [batches[i][0][0].tolist() for i in range(len(batches))]
+    assert len(loader) == len(batches)
+
+
+def test_a_loop_by_hand_finds_the_weights_of_fit():
+    torch.manual_seed(0)
+    table = TensorDataset(torch.randn(23, 4), torch.arange(23) % 2)
+    by_hand, with_fit = linear(2, 4, seed=1), linear(2, 4, seed=1)
+    optimizer = torch.optim.AdamW(by_hand.parameters(), lr=0.01)
+    loader = DataLoader(table, batch_sampler=BatchOrder(table, 5, seed=3))
+    for _ in range(2):
+        for inputs, targets in loader:
+            loss = torch.nn.functional.cross_entropy(by_hand(inputs), targets)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    fit(with_fit, table, epochs=2, lr=0.01, schedule=lambda progress: 1.0, batch_size=5, seed=3, progress="")
+    assert torch.allclose(by_hand.weight, with_fit.weight, atol=1e-7)

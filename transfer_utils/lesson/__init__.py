@@ -10,6 +10,7 @@ from .schematic import parameters, schematic
 from .solved import show_progress
 from .study import study
 from .tables import differences, metric_table
+from .widgets import explore, try_text
 
 __all__ = [
     "EVERY_PROFILE",
@@ -18,6 +19,7 @@ __all__ = [
     "check",
     "claim",
     "differences",
+    "explore",
     "report_difference",
     "report_runs",
     "ledger_table",
@@ -32,4 +34,5 @@ __all__ = [
     "solution",
     "start",
     "study",
+    "try_text",
 ]

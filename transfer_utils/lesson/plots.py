@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,6 +38,9 @@ METHODS = {
     "MMD": (PINK, "v"),
     "own statistics + MMD": (BLUE, "s"),
     "CORAL": (SKY, "p"),
+    "linear head": (BLUE, "^"),
+    "MLP head": (GREEN, "D"),
+    "random weights": (GREY, "d"),
     "oracle": ("black", "*"),
     "baseline": ("black", "x"),
 }
@@ -237,6 +240,27 @@ def learning_curve(
         axes.plot(best_epoch + 1, values[best_epoch], "o", ms=16, mfc="none", mec="black", mew=1.5)
     axes.set(xlabel="epoch", ylabel=metric.replace("_", " "))
     axes.xaxis.get_major_locator().set_params(integer=True)
+
+
+def training_curves(runs: Mapping[str, Sequence[Sequence[float]]], metric: str, **labels: object) -> tuple[Figure, str]:
+    """Return a figure of :func:`band` by epoch, counted from 1, and in words where the mean of each method ends.
+
+    Args:
+        runs: method -> one curve a seed, all of the same length; methods of ``METHODS`` have their colours.
+        metric: what the curves are, e.g. ``"validation accuracy"``.
+        labels: as in ``Axes.set``, e.g. ``title``.
+    """
+    figure, axes = plt.subplots(figsize=(8.5, 4.4))
+    for place, (name, curves) in enumerate(runs.items()):
+        colour = METHODS.get(name, (PALETTE[place % len(PALETTE)],))[0]
+        epochs = range(1, len(curves[0]) + 1)
+        band(axes, epochs, curves, color=colour, ls=("-", "--", "-.", ":")[place % 4], label=name)
+    axes.set(xlabel="epoch", ylabel=metric, **labels)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend()
+    return figure, ", ".join(
+        f"{name} {float(np.mean([curve[-1] for curve in curves])):.3f}" for name, curves in runs.items()
+    )
 
 
 def stacked_bars(axes: Axes, parts: dict[object, dict[str, float]]) -> None:

@@ -8,7 +8,7 @@ whatever the number of worker processes.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -102,3 +102,32 @@ class TrainingBatches(Dataset):
     def loader(self, first: int = 0, workers: int = 0, device: torch.device | None = None) -> DataLoader:
         """Return the batches from number ``first`` on, prepared by ``workers`` extra processes for ``device``."""
         return ordered_loader(self, range(first, len(self)), workers, device)
+
+
+class BatchOrder:
+    """The batches that ``fit`` draws, as indices, for a ``DataLoader`` of one's own; each pass is the next epoch.
+
+    With it a loop written by hand sees what ``fit(..., batch_size=batch_size, seed=seed)`` sees.
+
+    Args:
+        dataset: the items to learn from.
+        batch_size: items in a batch.
+        seed: decides the order of every epoch.
+
+    Example:
+        >>> numbers = torch.utils.data.TensorDataset(torch.arange(5.0))
+        >>> loader = DataLoader(numbers, batch_sampler=BatchOrder(numbers, 2, seed=0))
+        >>> [len(batch) for (batch,) in loader]     # BatchNorm has no variance for a single item
+        [2, 3]
+    """
+
+    def __init__(self, dataset: Dataset, batch_size: int, seed: int):
+        self.dataset, self.batch_size, self.seed, self.epoch = dataset, batch_size, seed, 0
+
+    def __len__(self) -> int:
+        return len(batch_bounds(len(self.dataset), self.batch_size))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batches = TrainingBatches(self.dataset, self.batch_size, self.seed, self.epoch)
+        self.epoch += 1
+        yield from (batches.order[start:end] for start, end in batches.bounds)
