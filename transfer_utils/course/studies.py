@@ -113,10 +113,13 @@ def _calls(lesson: Path) -> dict[str, tuple[list, Call]]:
     laptop = PROFILES["laptop"]
     for other in find_calls(everything):
         if other.name in calls:
-            parts = key_parts(*calls[other.name], laptop)
-            if changed := what_changed(parts, key_parts(everything, other, laptop)):
-                raise ValueError(f"{lesson.name}: the study {other.name!r} depends on a cell of an exercise, a check, "
-                                 f"a solution or a quiz ({changed}). Use another name there.")  # fmt: skip
+            parts, disturbed = key_parts(*calls[other.name], laptop), key_parts(everything, other, laptop)
+            if parts != disturbed:
+                names = sorted(name for name in {*parts} & {*disturbed} if parts[name] != disturbed[name])
+                raise ValueError(
+                    f"{lesson.name}: the study {other.name!r} would depend on a cell of an exercise, a check, a solution "
+                    f"or a quiz, which binds or changes {', '.join(names)}. Use another name there."
+                )
     return calls
 
 
