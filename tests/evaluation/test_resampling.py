@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from transfer_utils.evaluation import resampling
-from transfer_utils.evaluation.intervals import bootstrap_interval, paired_difference
+from transfer_utils.evaluation.intervals import bootstrap_interval, paired_difference, percentile_interval
 from transfer_utils.evaluation.metrics import (
     accuracy,
     auc,
@@ -109,3 +109,16 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says(metric):
         interval = bootstrap_interval(*population(200), metric, samples=200)
         covered += interval.low <= truth <= interval.high
     assert 0.88 < covered / 150 <= 0.99
+
+
+@pytest.mark.parametrize(("metric", "within"), [(recall, True), (auc, True), (accuracy, False), (f1, False)])
+def test_each_metric_gets_the_resamples_that_suit_it(metric, within):
+    (_, (found,)) = bootstrap_values([metric], [SCORES], LABELS, samples=50)[0]
+    drawn = torch.cat(list(bootstrap_weights(LABELS, 50, within_classes=within)))
+    torch.testing.assert_close(found, metric(SCORES, LABELS, drawn).mean(1))
+
+
+def test_an_interval_lies_between_the_percentiles():
+    found = percentile_interval(50.0, torch.arange(101.0), confidence=0.9)
+    assert (found.mean, found.low, found.high) == pytest.approx((50, 5, 95))
+    assert percentile_interval(0.0, torch.tensor([1.0, torch.nan, 1.0])).low == 1  # a resample without the class
