@@ -45,6 +45,7 @@ wrong("01.1", "has a bias", 5 * 1280, width=1280)
 wrong("01.1", "One bias", 5 * 1280 + 1, width=1280)
 wrong("01.1", "two classes", 2 * 1280 + 2, width=1280)
 wrong("01.1", "ImageNet", 1000 * 1280 + 1000, width=1280)
+wrong("01.1", "Count a weight", 5 * (1280 + 5), width=1280)
 wrong("01.1", "not a number", "5 * width + 5", width=1280)
 
 # ---------------------------------------------------------------------- 01.2
@@ -76,7 +77,6 @@ def _freezes(answer: Callable, head: str, learning: bool) -> Conditions:
     yield not (moved and was_in_eval), f"The next `model.train()` undid your `eval()`: the buffer `{moved}` moved."
     yield not moved, f"`requires_grad` does not stop BatchNorm: in training mode the buffer `{moved}` moved."
     yield len(changed(before, model)) == 2, "The head does not learn: no gradient reaches it, or its weights stay."
-    model.eval()
     yield from _drops_only_in_the_head(model, head)
     yield from _stays_frozen(model, head)
     model, inputs = network_with_head(head), torch.randn(32, 6)
@@ -241,7 +241,6 @@ def _keeps_the_best(final: Tensor, ends: list[Tensor], accuracies: list[float], 
 
 right("01.3", loop_by_hand())
 right("01.3", loop_by_hand(torch.optim.Adam))
-right("01.3", loop_by_hand(torch.optim.RMSprop))
 wrong("01.3", "`zero_grad()` is missing", loop_by_hand(zero_grad=False))
 wrong("01.3", "`step()` must come after `backward()`", loop_by_hand(step_first=True))
 wrong("01.3", "learns from the validation set", loop_by_hand(learn_from=1))
@@ -254,7 +253,11 @@ wrong("01.3", "not losses", loop_by_hand(count="losses"))
 wrong("01.3", "not per cent", loop_by_hand(count="per cent"))
 wrong("01.3", "mean over batches", loop_by_hand(count="batches"))
 wrong("01.3", "hand `lr` to the optimizer", loop_by_hand(lr=0.1))
-wrong("01.3", "returned nothing", lambda *material: loop_by_hand()(*material) and None)
+wrong("01.3", "No gradient reached", lambda head, train, validation, epochs, lr: [0.5] * epochs)
+wrong("01.3", "followed by a validation", lambda *given: loop_by_hand()(*given[:3], 1, given[-1]))
+wrong("01.3", "one accuracy for each epoch", lambda *given: loop_by_hand()(*given)[-1:])
+wrong("01.3", "does not hold", lambda head, *given: (loop_by_hand()(head, *given), head[1].reset_parameters())[0])
+wrong("01.3", "returned nothing", lambda *given: loop_by_hand()(*given) and None)
 
 # ---------------------------------------------------------------------- 01.4
 
