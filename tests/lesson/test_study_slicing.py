@@ -15,7 +15,10 @@ from transfer_utils.lesson.slicing import slice_from, statements_of
     ("one", "other"),
     [
         ("x = f(a, b)", "x = f(\n    a,  # why\n\n    b,\n)"),
-        ("def f(a):\n    return a", 'def f(a):\n    """Say it.\n\n    At length.\n    """\n\n    # now\n    return a  # a'),
+        (
+            "def f(a):\n    return a",
+            'def f(a):\n    """Say it.\n\n    At length.\n    """\n\n    # now\n    return a  # a',
+        ),
         ("x = {'a': [1, 2]}", "x = {\n  'a': [1, 2,],\n}"),
         ("for i in y:\n    z = 1", "for i in y:\n  z=1"),
         ("x = f(a)[b](c=[1])", "x = f(\n  a,\n)[b](\n c = [1,],\n)"),
@@ -122,6 +125,8 @@ def needed(notebook, name="x"):
         ("x = []\nx.append(1)\nplots.show(x)", [0, 1]),
         ("x = net()\nresult = fit(x.head, data)", [0, 1]),
         ("x = net()\nwith measure() as cost:\n    fit(x, data)", [0, 1]),
+        ("from torch import nn\nx = net()\nnn.init.zeros_(x.weight)", [0, 1, 2]),
+        ("y = net()\nx = net()\ny.take(x)", [1]),
         ("import torch as x\nx.manual_seed(0)", [0]),
         ("def x():\n    pass\nx.cache_clear()", [0]),
         ("from lessons import x\nx(1)", [0]),

@@ -117,8 +117,8 @@ def _calls(lesson: Path) -> dict[str, tuple[list, Call]]:
             if parts != disturbed:
                 names = sorted(name for name in {*parts} & {*disturbed} if parts[name] != disturbed[name])
                 raise ValueError(
-                    f"{lesson.name}: the study {other.name!r} would depend on a cell of an exercise, a check, a solution "
-                    f"or a quiz, which binds or changes {', '.join(names)}. Use another name there."
+                    f"{lesson.name}: the study {other.name!r} would depend on a cell of an exercise, a check, a "
+                    f"solution or a quiz, which binds or changes {', '.join(names)}. Use another name there."
                 )
     return calls
 

@@ -34,7 +34,8 @@ class NameReader(ast.NodeVisitor):
         bound: names that have a value at the end, whichever way was taken. A loop counts as run.
         stored: names that were stored on some way.
         changed: ``x`` of ``x[0] = 1``, ``x.a = 1``, ``x += 1``.
-        may_change: ``x`` of ``x.append(1)`` and ``freeze(x)``.
+        may_change: ``x`` of ``x.append(1)`` and ``freeze(x)``, each with the empty text; for ``a.f(x)`` also x with a,
+            since x counts where a is a module.
         reads: names read before they were bound here.
         late: names that functions defined here read when they are called.
     """
@@ -43,7 +44,7 @@ class NameReader(ast.NodeVisitor):
         self.bound = set(bound)
         self.stored: set[str] = set()
         self.changed: set[str] = set()
-        self.may_change: set[str] = set()
+        self.may_change: set[tuple[str, str]] = set()
         self.reads: set[Use] = set()
         self.late: set[Use] = set()
 
@@ -89,15 +90,15 @@ class NameReader(ast.NodeVisitor):
             self.visit(node.func)
         self._all([*node.args, *node.keywords])
         if last_name(node.func) in CHANGERS and node.args:
-            self.may_change |= _root(node.args[0])
+            self.may_change |= {(name, "") for name in _root(node.args[0])}
 
     def visit_Expr(self, node: ast.Expr) -> None:  # noqa: N802, D102
         self.visit(node.value)
         call = node.value.value if isinstance(node.value, ast.Await) else node.value
         if isinstance(call, ast.Call) and last_name(call.func) not in REPORTING:
-            receiver = [call.func.value] if isinstance(call.func, ast.Attribute) else []
-            for expression in [*receiver, *call.args[:1]]:
-                self.may_change |= _root(expression)
+            owner = _root(call.func) if isinstance(call.func, ast.Attribute) else set()
+            given = _root(call.args[0]) if call.args else set()
+            self.may_change |= {(name, "") for name in owner} | {(name, "".join(owner)) for name in given}
 
     # ------------------------------------------------- order of evaluation
 
@@ -197,7 +198,7 @@ class NameReader(ast.NodeVisitor):
         inner._all(elements)
         self.reads |= inner.reads
         self.late |= {use for use in inner.late if use.name not in own}
-        self.may_change |= inner.may_change - own
+        self.may_change |= {(name, via) for name, via in inner.may_change if name not in own}
 
     # ------------------------------------------------------- other binders
 

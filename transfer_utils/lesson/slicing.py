@@ -25,7 +25,7 @@ class Statement:
     node: ast.stmt
     source: str
     binds: frozenset[str]
-    may_change: frozenset[str]
+    may_change: frozenset[tuple[str, str]]
     reads: frozenset[Use]
     late: frozenset[Use]
 
@@ -69,7 +69,7 @@ def _statement(node: ast.stmt, cell: str) -> Statement:
         node,
         _source_of(node, cell),
         binds,
-        frozenset(reader.may_change - binds),
+        frozenset((name, via) for name, via in reader.may_change if name not in binds),
         frozenset(reader.reads | chained),
         frozenset(reader.late),
     )
@@ -137,9 +137,18 @@ def _latest(statements: Sequence[Statement], name: str, before: int) -> int | No
         if name in statement.binds:
             fixed = isinstance(statement.node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef))
             return index if changed is None or fixed or settings_kind(statement.node) else changed
-        if name in statement.may_change and changed is None:
+        if changed is None and any(name == other and _can_change(statements, via, index)
+                                   for other, via in statement.may_change):  # fmt: skip
             changed = index
     return None
+
+
+def _can_change(statements: Sequence[Statement], via: str, before: int) -> bool:
+    """Return whether a call through ``via`` can change its argument: ``module.f(x)`` can, ``object.method(x)`` not."""
+    if not via:
+        return True
+    bound = next((s for s in reversed(statements[:before]) if via in s.binds), None)
+    return bound is not None and isinstance(bound.node, (ast.Import, ast.ImportFrom))
 
 
 def settings_kind(node: ast.stmt) -> str:
