@@ -1,6 +1,6 @@
-"""Lesson 00 as a learner meets it: JupyterLab in a headless Chromium, all cells run, a slider moved.
+"""Lessons as a learner meets them: JupyterLab in a headless Chromium, all cells run, a slider moved, checks run again.
 
-``COURSE_SCREENSHOT=picture.png`` keeps the screenshot, ``COURSE_NOTEBOOK=path`` opens another notebook.
+``COURSE_SCREENSHOT=picture.png`` keeps the screenshot, ``COURSE_NOTEBOOK=path`` opens another notebook with a slider.
 """
 
 import os
@@ -21,6 +21,7 @@ from transfer_utils.runtime.files import checkout
 
 ROOT = checkout()
 NOTEBOOK = Path(os.environ.get("COURSE_NOTEBOOK") or ROOT / "notebooks" / "00_start_here.ipynb")
+EXERCISES = ROOT / "notebooks" / "01_feature_extraction.ipynb"
 SCREENSHOT = Path(os.environ.get("COURSE_SCREENSHOT") or Path(tempfile.gettempdir()) / "course-lesson-00.png")
 
 KERNEL_IS_IDLE = (
@@ -32,9 +33,13 @@ CELLS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
     .map((cell, place) => ({cell, place}))
     .filter(({cell}) => cell.type === "code" && cell.sharedModel.getSource().trim())
     .map(({cell, place}) => ({place, count: cell.executionCount, source: cell.sharedModel.getSource(),
+                   tags: cell.sharedModel.getMetadata("tags") || [],
                    outputs: Array.from({length: cell.outputs.length}, (_, i) => cell.outputs.get(i).toJSON())}))"""
 SHOW_CELL = """async (place) => { const notebook = window.jupyterapp.shell.currentWidget.content;
     notebook.activeCellIndex = place; await notebook.scrollToItem(place, "start") }"""
+RUN_CELL = """async (place) => { const notebook = window.jupyterapp.shell.currentWidget.content;
+    notebook.deselectAll(); notebook.activeCellIndex = place;
+    await window.jupyterapp.commands.execute("notebook:run-cell") }"""
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 # What the slider says and the picture it draws, or null where one of them is not there yet.
@@ -46,35 +51,47 @@ NO_NEWS = "settings/@jupyterlab/apputils-extension/notification.jupyterlab-setti
 
 @pytest.fixture
 def lab(tmp_path):
-    """Yield the address of a JupyterLab that shows a copy of the lesson, and end it afterwards."""
-    shutil.copyfile(NOTEBOOK, tmp_path / NOTEBOOK.name)
-    (tmp_path / NO_NEWS).parent.mkdir(parents=True)
-    (tmp_path / NO_NEWS).write_text('{"fetchNews": "false"}')
+    """Yield a function that starts JupyterLab on a copy of a lesson and returns its address; end it afterwards."""
+    servers = []
+
+    def start(notebook):
+        shutil.copyfile(notebook, tmp_path / notebook.name)
+        token = secrets.token_hex(16)
+        address = _serve(tmp_path, token, servers)
+        _wait_for_server(f"{address}/api", servers[-1], tmp_path / "lab.log")
+        return f"{address}/lab/tree/{notebook.name}?token={token}"
+
+    try:
+        yield start
+    finally:
+        for server in servers:
+            server.terminate()
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def _serve(folder, token, servers):
+    """Start JupyterLab on ``folder``, note the process in ``servers``, and return its address."""
+    (folder / NO_NEWS).parent.mkdir(parents=True)
+    (folder / NO_NEWS).write_text('{"fetchNews": "false"}')
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    token = secrets.token_hex(16)
-    environment = {key: value for key, value in os.environ.items() if key != "COURSE_STATIC"} | {
-        "PYTHONPATH": str(ROOT), "TRANSFER_PROFILE": "tiny", "TRANSFER_CACHE": str(tmp_path / "cache"),
-        "TRANSFER_LEDGER": str(tmp_path / "ledger.csv"), "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
-        "JUPYTER_DATA_DIR": str(tmp_path / "share"), "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
-        "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "spaces"),
+    environment = {key: value for key, value in os.environ.items() if key not in ("COURSE_STATIC", "COURSE_BUILD")} | {
+        "PYTHONPATH": str(ROOT), "TRANSFER_PROFILE": "tiny", "TRANSFER_CACHE": str(folder / "cache"),
+        "TRANSFER_LEDGER": str(folder / "ledger.csv"), "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_DATA_DIR": str(folder / "share"), "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(folder / "spaces"),
     }  # fmt: skip
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser",
                "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
-               f"--ServerApp.root_dir={tmp_path}",
+               f"--ServerApp.root_dir={folder}",
                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]  # fmt: skip
-    with open(tmp_path / "lab.log", "w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-        _wait_for_server(f"http://127.0.0.1:{port}/api", server, tmp_path / "lab.log")
-        yield f"http://127.0.0.1:{port}/lab/tree/{NOTEBOOK.name}?token={token}"
-    finally:
-        server.terminate()
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+    with open(folder / "lab.log", "w") as log:
+        servers.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+    return f"http://127.0.0.1:{port}"
 
 
 def _wait_for_server(address, server, log):
@@ -132,10 +149,9 @@ def _bring_into_view(page, place):
     raise AssertionError(f"the slider and its picture were not drawn, see {SCREENSHOT}: {str(widget)[:2000]}")
 
 
-@needs_browser
-@pytest.mark.skipif(not NOTEBOOK.is_file(), reason=f"{NOTEBOOK.name} is not written yet")
-def test_lesson_runs_and_a_slider_moves(lab, page):
-    page.goto(lab)
+def _run_all(page, address):
+    """Open a notebook, run all its cells without an error, and return them."""
+    page.goto(address)
     page.wait_for_function(KERNEL_IS_IDLE, timeout=90_000)
     page.evaluate(RUN_ALL)
     cells = page.evaluate(CELLS)
@@ -143,7 +159,30 @@ def test_lesson_runs_and_a_slider_moves(lab, page):
     errors = [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
     assert [(error["ename"], error["evalue"]) for error in errors] == []
     assert [cell["source"] for cell in cells if not cell["count"]] == []
+    return cells
 
+
+def _printed(cell):
+    return "".join("".join(output.get("text", "")) for output in cell["outputs"])
+
+
+@needs_browser
+def test_exercises_are_open_after_run_all_and_when_their_checks_run_again(lab, page):
+    checks = [cell for cell in _run_all(page, lab(EXERCISES)) if "check" in cell["tags"]]
+    assert len(checks) >= 3
+    for check in checks:
+        page.evaluate(RUN_CELL, check["place"])
+    page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
+    again = [cell for cell in page.evaluate(CELLS) if "check" in cell["tags"]]
+    assert min(cell["count"] for cell in again) > max(cell["count"] for cell in checks), "they ran again"
+    for cell in [*checks, *again]:
+        assert ": open." in _printed(cell), _printed(cell)
+
+
+@needs_browser
+@pytest.mark.skipif(not NOTEBOOK.is_file(), reason=f"{NOTEBOOK.name} is not written yet")
+def test_lesson_runs_and_a_slider_moves(lab, page):
+    cells = _run_all(page, lab(NOTEBOOK))
     left = [cell["place"] for cell in cells for widget in widgets(cell) if "Slider(" not in widget]
     assert left == [], "these cells hold a widget besides the slider, perhaps what is left of a progress bar"
     place = place_of_slider(cells)
