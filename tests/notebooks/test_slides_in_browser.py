@@ -145,10 +145,22 @@ def test_the_key_s_opens_the_notes_in_a_second_window(page, sample):
     assert not page.get_by_text("Read the axes.").is_visible()
 
 
+# Where content and footer of each slide stand on their page of paper: left, top, right, bottom.
+PLACES_ON_PAPER = """() => [...document.querySelectorAll(".pdf-page")].map(paper => {
+    const page = paper.getBoundingClientRect();
+    const [above, below] = [".content", "footer"].map(part => paper.querySelector(part).getBoundingClientRect());
+    return [above.left - page.left, above.top - page.top, below.right - page.left, below.bottom - page.top];
+})"""
+
+
 def test_a_pdf_has_one_page_a_slide(page, sample):
     page.goto("about:blank")
     page.goto(f"{sample.as_uri()}?print-pdf")
     page.locator(".pdf-page").nth(4).wait_for(state="attached")
+    page.emulate_media(media="print")
+    places = page.evaluate(PLACES_ON_PAPER)
+    page.emulate_media(media="screen")
+    assert places == [[0, 0, WIDTH, HEIGHT]] * 5
     printed = page.pdf(prefer_css_page_size=True, print_background=True)
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 5
     assert set(re.findall(rb"/MediaBox\s*\[([^\]]*)\]", printed)) == {b"0 0 960 540"}  # points: 1280 x 720 pixels

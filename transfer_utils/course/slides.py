@@ -152,7 +152,7 @@ def _drawn(slide: Slide, number: int, folder: Path, decks: set[str]) -> dict:
     """Return what the template needs to know of a slide."""
     blocks = ["\n".join(filter(None, (cell_html(cell, folder, decks) for cell in cells))) for cells in slide.blocks]
     if not any(blocks):
-        raise ValueError("nothing is shown on it. Does its cell hide both code and outputs?")
+        raise ValueError("nothing is shown on it. Was the notebook run? Or do tags hide both code and outputs?")
     notes = "\n".join(markdown_html(cell.source, folder, decks) for cell in slide.notes)
     return {"number": number, "first": blocks[0], "fragments": list(filter(None, blocks[1:])), "notes": notes,
             "is_title": "<h1" in blocks[0]}  # fmt: skip
