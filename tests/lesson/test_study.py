@@ -98,6 +98,12 @@ def test_the_first_seed_is_live_and_the_others_are_stored(notebook, stored, caps
     assert said.count("\n") == 1
 
 
+def test_the_live_row_is_the_live_one(notebook, stored, monkeypatch):
+    monkeypatch.setattr(torch, "randn", torch.zeros)
+    heads = notebook().run(OPENING, RUN, STUDY)
+    assert [bool(scores.any()) for scores in heads["scores"]] == [False, True, True, True]
+
+
 def test_stored_and_computed_results_are_the_same(notebook, stored):
     with_file = notebook().run(OPENING, RUN, STUDY)
     stored.unlink()
