@@ -24,7 +24,7 @@ def test_a_check_that_passes_is_remembered_with_title_and_time():
     check("01.1", 45, width=8)
     (number,) = read_solved()
     entry = read_solved()[number]
-    assert (number, entry["title"]) == ("01.1", "The numbers of a head")
+    assert (number, entry["title"]) == ("01.1", "How many numbers learn?")
     age = datetime.now().astimezone() - datetime.fromisoformat(entry["solved"])
     assert timedelta(seconds=-1) <= age < timedelta(minutes=2)
 
@@ -145,7 +145,7 @@ def test_the_table_has_every_exercise_of_every_lesson(capsys):
 def test_where_only_the_package_is_installed_the_table_has_the_checks(monkeypatch):
     monkeypatch.setattr(solved, "checkout", lambda: None)
     table = progress_table()
-    assert table.startswith("Lesson 01: 0 of 4 solved\n  01.1  The numbers of a head")
+    assert table.startswith("Lesson 01: 0 of 4 solved\n  01.1  How many numbers learn?")
 
 
 def test_a_damaged_notebook_does_not_spoil_the_table(monkeypatch, tmp_path):

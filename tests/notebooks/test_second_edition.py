@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from anatomy import RULES
-from lesson_files import LESSONS, notebook_at
+from lesson_files import LESSONS, headings, notebook_at
+
+from transfer_utils.lesson.checks.registry import exercises_of
 
 EXCEPTIONS = tomllib.loads(Path(__file__).with_name("second_edition_exceptions.toml").read_text(encoding="utf-8"))
-FIRST_EDITION = {"00_start_here", "01_feature_extraction", "02_fine_tuning", "03_progressive_unfreezing",
+FIRST_EDITION = {"00_start_here", "02_fine_tuning", "03_progressive_unfreezing",
                  "06_adapters", "07_lora", "08_dann", "09_mmd", "10_prototypical_networks", "13_distillation",
                  "15_bert_classification"}  # fmt: skip
 
@@ -36,3 +38,10 @@ def test_what_is_excused_is_a_rule_and_named_once():
         assert set(rules) <= RULES.keys(), lesson
         assert len(rules) == len(set(rules)), lesson
         assert "headline" in rules, f"{lesson} has a headline, so it is of the second edition and follows every rule"
+
+
+@pytest.mark.parametrize("path", [path for path in LESSONS if path.stem not in EXCEPTIONS], ids=lambda path: path.stem)
+def test_an_exercise_has_one_title_in_its_heading_and_in_the_list_of_progress(path):
+    titles = {exercise.number: exercise.title for exercise in exercises_of(path.stem[:2])}
+    for number, title in titles.items():
+        assert any(line.startswith(f"### {number} {title} *(") for _, line in headings(notebook_at(path))), title

@@ -28,7 +28,7 @@ from .small_models import (
 # ---------------------------------------------------------------------- 01.1
 
 
-@exercise("01.1", "The numbers of a head", asked="a number")
+@exercise("01.1", "How many numbers learn?", asked="a number")
 def five_class_head(answer: object, width: int) -> Conditions:
     """Count the trainable numbers of a linear head for five classes, on ``width`` features."""
     count = number_from(answer)
@@ -51,7 +51,7 @@ wrong("01.1", "not a number", "5 * width + 5", width=1280)
 # ---------------------------------------------------------------------- 01.2
 
 
-@exercise("01.2", "Freeze the body, and keep it frozen",
+@exercise("01.2", "Frozen, and frozen it stays",
           asked="a function of a model and the dotted name of its head that returns the model")  # fmt: skip
 def freeze_body(answer: Callable) -> Conditions:
     """Freeze all but the head, through every later ``train()``; judged by what training does to the model."""
@@ -189,7 +189,7 @@ wrong("01.2", "could not use your answer", 3)
 # ---------------------------------------------------------------------- 01.3
 
 
-@exercise("01.3", "Train a head by hand",
+@exercise("01.3", "The loop with the best weights",
           asked="a function of head, train_loader, validation_loader, epochs and lr: a list of accuracies")  # fmt: skip
 def train_head_by_hand(answer: Callable) -> Conditions:
     """Train with cross-entropy, validate after each epoch, end with the weights of the best; any optimizer will do."""
