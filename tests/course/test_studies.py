@@ -12,8 +12,8 @@ from nbclient import NotebookClient
 
 from transfer_utils.__main__ import main
 from transfer_utils.course.studies import list_studies, make_studies, stale_studies
-from transfer_utils.lesson import study_files
-from transfer_utils.lesson.study_files import read_study
+from transfer_utils.lesson.studies import files as study_files
+from transfer_utils.lesson.studies.files import read_study
 from transfer_utils.runtime.files import cache_folder, checkout
 
 OPENING = """import os
@@ -214,9 +214,9 @@ def made(write_lesson, monkeypatch, tmp_path):
     """Return a writer of a lesson whose study is stored, without starting a process."""
     from transfer_utils.course.studies import read_notebook
     from transfer_utils.course.study_cells import code_cells, sources
-    from transfer_utils.lesson.slicing import statements_of
-    from transfer_utils.lesson.study_key import find_calls, key_parts
-    from transfer_utils.lesson.study_results import flattened
+    from transfer_utils.lesson.studies.key import find_calls, key_parts
+    from transfer_utils.lesson.studies.results import flattened
+    from transfer_utils.lesson.studies.slicing import statements_of
     from transfer_utils.runtime.profile import PROFILES
 
     def make(*cells, profile="laptop", seeds=(0, 1, 2, 3), **options):

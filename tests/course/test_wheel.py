@@ -22,7 +22,7 @@ BESIDE_CODE = (".toml", ".css", ".j2", ".html", ".safetensors", ".md", ".js")
 HERE = """
 import transfer_utils
 from transfer_utils.runtime import files
-from transfer_utils.lesson import study_files
+from transfer_utils.lesson.studies import files as study_files
 print(files.checkout(), transfer_utils.__file__, study_files.__file__, sep="|")
 """
 

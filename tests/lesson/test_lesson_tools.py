@@ -1,6 +1,5 @@
 """Exercises, sliders and pictures: what makes a notebook a lesson."""
 
-
 import matplotlib
 import nbformat
 import numpy as np

@@ -12,8 +12,8 @@ from matplotlib.patches import FancyBboxPatch
 from torch import nn
 
 from transfer_utils.lesson import Block, parameters, schematic
-from transfer_utils.lesson.blocks import diagram_of, in_words
-from transfer_utils.lesson.schematic import WIDEST, draw
+from transfer_utils.lesson.schematics.blocks import diagram_of, in_words
+from transfer_utils.lesson.schematics.drawing import WIDEST, draw
 
 IMAGE, LOSS = Block("image", kind="data"), Block("loss", kind="loss")
 REVERSAL = Block("gradient reversal", kind="reversal")
@@ -191,7 +191,7 @@ def test_a_picture_without_a_loss_has_no_gradient():
 
 def test_it_is_shown_with_its_text(monkeypatch):
     shown = []
-    drawing = importlib.import_module("transfer_utils.lesson.schematic")  # the function has the same name
+    drawing = importlib.import_module("transfer_utils.lesson.schematics.drawing")  # the function has the same name
     monkeypatch.setattr(drawing, "show", lambda figure, alt: shown.append((figure, alt)))
     schematic(IMAGE, trained("head"), LOSS)
     ((figure, alt),) = shown

@@ -11,9 +11,9 @@ import torch
 from transfer_utils.data.labelled import Splits
 from transfer_utils.evaluation.cost import measure
 from transfer_utils.lesson import opening, study
-from transfer_utils.lesson.study_files import read_study
-from transfer_utils.lesson.study_key import key_of
-from transfer_utils.lesson.study_runs import StudyOutgrown
+from transfer_utils.lesson.studies.files import read_study
+from transfer_utils.lesson.studies.key import key_of
+from transfer_utils.lesson.studies.runs import StudyOutgrown
 from transfer_utils.runtime import profile
 from transfer_utils.runtime.files import cache_folder
 
@@ -35,7 +35,7 @@ class Notebook:
 
     def __init__(self, monkeypatch):
         self.cells, self.names = [], {"ran": []}
-        module = sys.modules["transfer_utils.lesson.study"]
+        module = sys.modules["transfer_utils.lesson.studies.study"]
         monkeypatch.setattr(module, "cells_run_so_far", lambda: (self.cells, self.names))
 
     def run(self, *cells):
@@ -59,7 +59,7 @@ def _in_laptop(monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_STUDIES_FOLDER", str(tmp_path / "studies"))
     monkeypatch.delenv("COURSE_STUDIES", raising=False)
     # looking for all garbage before each run takes half a second
-    monkeypatch.setattr("transfer_utils.lesson.study_runs.measure", functools.partial(measure, collect=False))
+    monkeypatch.setattr("transfer_utils.lesson.studies.runs.measure", functools.partial(measure, collect=False))
 
 
 @pytest.fixture
@@ -354,7 +354,7 @@ def test_a_damaged_single_run_is_computed_again(notebook):
 
 def test_single_runs_of_another_version_of_the_package_are_not_taken(notebook, monkeypatch):
     notebook().run(OPENING, RUN, STUDY)
-    monkeypatch.setattr("transfer_utils.lesson.study_files._package_digest", lambda: "another")
+    monkeypatch.setattr("transfer_utils.lesson.studies.files._package_digest", lambda: "another")
     second = notebook()
     second.run(OPENING, RUN, STUDY)
     assert second.ran == [0, 1, 2, 3]

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfer_utils.lesson import study_files
-from transfer_utils.lesson.study_files import DamagedStudy, OneRun, StoredStudy, read_study, study_file, write_study
-from transfer_utils.lesson.study_results import MANY, difference, flattened, stacked
+from transfer_utils.lesson.studies import files as study_files
+from transfer_utils.lesson.studies.files import DamagedStudy, OneRun, StoredStudy, read_study, study_file, write_study
+from transfer_utils.lesson.studies.results import MANY, difference, flattened, stacked
 
 
 def stored_study(*results, **options):

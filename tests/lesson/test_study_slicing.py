@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfer_utils.lesson.names_read import Use
-from transfer_utils.lesson.normalised import normalised
-from transfer_utils.lesson.slicing import slice_from, statements_of
+from transfer_utils.lesson.studies.names_read import Use
+from transfer_utils.lesson.studies.normalised import normalised
+from transfer_utils.lesson.studies.slicing import slice_from, statements_of
 
 # ------------------------------------------------------------ text
 

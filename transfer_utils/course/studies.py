@@ -16,10 +16,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..lesson.slicing import statements_of
-from ..lesson.study_files import MOST_BYTES, DamagedStudy, StoredStudy, read_study, study_file
-from ..lesson.study_key import DATA, Call, find_calls, key_parts, seeds_in, what_changed
-from ..lesson.study_runs import shown_seeds
+from ..lesson.studies.files import MOST_BYTES, DamagedStudy, StoredStudy, read_study, study_file
+from ..lesson.studies.key import DATA, Call, find_calls, key_parts, seeds_in, what_changed
+from ..lesson.studies.runs import shown_seeds
+from ..lesson.studies.slicing import statements_of
 from ..runtime.profile import PROFILES
 from .editions import read_notebook
 from .study_cells import INTERRUPTED, code_cells, sources
@@ -72,7 +72,11 @@ def stale_studies(lessons: Iterable[Path], folder: Path | None = None) -> list[s
     problems = [f"{status.file.name}: {status.state}" for status in found if status.state != "fresh"]
     known = {status.file for status in found}
     for place in {folder or lesson.parent / "studies" for lesson in lessons}:
-        files = sorted(path for path in place.glob("*") if not path.name.startswith(".")) if place.is_dir() else []
+        files = (
+            sorted(path for path in place.glob("*") if path.suffix != ".md" and not path.name.startswith("."))
+            if place.is_dir()
+            else []
+        )
         ours = [lesson.stem[:2] for lesson in lessons]
         for path in files:
             if path not in known and (path.name[:2] in ours or not re.match(r"\d\d_", path.name)):

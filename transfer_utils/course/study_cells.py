@@ -13,8 +13,8 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from ..lesson.slicing import statements_of
-from ..lesson.study_key import find_calls
+from ..lesson.studies.key import find_calls
+from ..lesson.studies.slicing import statements_of
 from .editions import read_notebook, tags
 
 LEFT_OUT = {"exercise", "check", "solution", "quiz"}  # no study depends on them

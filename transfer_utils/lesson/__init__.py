@@ -1,14 +1,14 @@
 """What makes a notebook a lesson: claims that are checked, a ledger, exercises, quizzes."""
 
-from .blocks import Block
 from .claims import EVERY_PROFILE, ClaimFailed, claim, report_difference, report_runs
 from .exercises import check, solution
 from .ledger import ledger_table, record
 from .opening import print_environment, sizes, start
 from .quiz import quiz
-from .schematic import parameters, schematic
+from .schematics.blocks import Block
+from .schematics.drawing import parameters, schematic
 from .solved import show_progress
-from .study import study
+from .studies.study import study
 from .tables import differences, metric_table
 from .widgets import explore, try_text
 

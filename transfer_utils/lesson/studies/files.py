@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 
-from ..runtime.devices import pick_device
-from ..runtime.files import cache_folder, checkout, sha256, write_atomically
-from .study_results import Flat
+from ...runtime.devices import pick_device
+from ...runtime.files import cache_folder, checkout, sha256, write_atomically
+from .results import Flat
 
 MOST_BYTES = 5_000_000  # of all studies together: they are in git, and travel in the wheel
 
@@ -74,7 +74,7 @@ def studies_folder() -> Path:
     if os.environ.get("COURSE_STUDIES_FOLDER"):
         return Path(os.environ["COURSE_STUDIES_FOLDER"])
     root = checkout()
-    return root / "notebooks" / "studies" if root else Path(__file__).resolve().parents[1] / "studies"
+    return root / "notebooks" / "studies" if root else Path(__file__).resolve().parents[2] / "studies"
 
 
 def study_file(folder: Path, number: str, name: str, profile: str) -> Path:
@@ -90,7 +90,7 @@ def run_folder(digest: str) -> Path:
 @functools.cache
 def _package_digest() -> str:
     """Return 8 digits for the source of the package: an interrupted study does not go on with other code."""
-    return sha256(sorted(Path(__file__).resolve().parents[1].rglob("*.py")))[:8]
+    return sha256(sorted(Path(__file__).resolve().parents[2].rglob("*.py")))[:8]
 
 
 # ------------------------------------------------------------ one run

@@ -109,7 +109,7 @@ def diagram_of(parts: Sequence[object], links: Sequence[tuple[str, str]] = ()) -
     """Return where the blocks stand, what leads where, and along which arrows a gradient comes back.
 
     Args:
-        parts, links: see :func:`transfer_utils.lesson.schematic.schematic`.
+        parts, links: see :func:`transfer_utils.lesson.schematics.drawing.schematic`.
 
     Raises:
         ValueError: nothing to draw; two lists in a row; something after a loss; a link to a name that is not there,

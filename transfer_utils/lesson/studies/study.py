@@ -1,9 +1,9 @@
 """Studies: one seed is computed here and now, the others were computed before and come from a file.
 
 Two cores and four minutes cannot carry ten seeds, and one seed is no evidence. The file holds the key of its runs
-(:mod:`transfer_utils.lesson.study_key`): the source in the notebook that they depend on, sizes, and data. Where the key
-is another here, because somebody changed a line, the runs are computed anew. What the key cannot see, the code of the
-helper package, is noticed when the course is built: the live seed must agree with the stored one.
+(:mod:`transfer_utils.lesson.studies.key`): the source in the notebook that they depend on, sizes, and data. Where the
+key is another here, because somebody changed a line, the runs are computed anew. What the key cannot see, the code of
+the helper package, is noticed when the course is built: the live seed must agree with the stored one.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..runtime.profile import get_profile
-from ..runtime.progress import is_build, progress_bar
-from .opening import current_lesson
-from .study_files import OneRun, run_folder, studies_folder, study_file
-from .study_key import digest, key_of
-from .study_results import same_shapes, stacked
-from .study_runs import (
+from ...runtime.profile import get_profile
+from ...runtime.progress import is_build, progress_bar
+from ..opening import current_lesson
+from .files import OneRun, run_folder, studies_folder, study_file
+from .key import digest, key_of
+from .results import same_shapes, stacked
+from .runs import (
     Place,
     Run,
     StudyOutgrown,

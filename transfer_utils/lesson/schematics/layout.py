@@ -9,8 +9,8 @@ from functools import cache
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
+from ..plots import BLUE, GREY
 from .blocks import Block, Diagram, Edge, Place
-from .plots import BLUE, GREY
 
 WIDEST, USUAL = 11.0, 10.0  # inches: what a page and a slide hold
 NAME_SIZE, NOTE_SIZE = 13, 12  # points

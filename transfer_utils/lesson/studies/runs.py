@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.cost import measure
-from ..runtime.progress import progress_bar
-from ..runtime.seeding import kept_random_state, set_seed
-from .opening import current_lesson
-from .study_files import (
+from ...evaluation.cost import measure
+from ...runtime.progress import progress_bar
+from ...runtime.seeding import kept_random_state, set_seed
+from ..opening import current_lesson
+from .files import (
     DamagedStudy,
     OneRun,
     StoredStudy,
@@ -26,8 +26,8 @@ from .study_files import (
     write_run,
     write_study,
 )
-from .study_key import what_changed
-from .study_results import difference, flattened, same_shapes
+from .key import what_changed
+from .results import difference, flattened, same_shapes
 
 Run = Callable[[int], Mapping[str, Any]]
 
@@ -55,7 +55,7 @@ def cells_run_so_far() -> tuple[list[str], dict[str, Any]]:
     if shell is not None:
         return [str(cell) for cell in shell.user_ns["In"]], shell.user_ns
     frame = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith("transfer_utils.lesson.study"):
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("transfer_utils.lesson.studies."):
         frame = frame.f_back
     file = frame.f_globals.get("__file__")
     if not file or not Path(file).is_file():

@@ -1,9 +1,9 @@
 """What the runs of a study depend on, as text that is the same on every machine: its key.
 
-The key has a line for each name that the call of ``study`` leads to (:mod:`transfer_utils.lesson.slicing`), for each
-size and each setting of the profile that is used, and for each data set. No number that was computed with floats is in
-it, so a key made on another computer agrees. What it cannot see is the code of the helper package; see
-:mod:`transfer_utils.lesson.study`.
+The key has a line for each name that the call of ``study`` leads to (:mod:`transfer_utils.lesson.studies.slicing`),
+for each size and each setting of the profile that is used, and for each data set. No number that was computed with
+floats is in it, so a key made on another computer agrees. What it cannot see is the code of the helper package; see
+:mod:`transfer_utils.lesson.studies.study`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from ..data.labelled import Labelled, Splits
-from ..runtime.profile import PROFILES, Profile
+from ...data.labelled import Labelled, Splits
+from ...runtime.profile import PROFILES, Profile
 from .names_read import Use, last_name
 from .normalised import normalised
 from .slicing import Statement, settings_kind, slice_from, statements_of, uses_of

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from torch import nn
 
+from ..plots import BLUE, GREEN, GREY, ORANGE, RED, show
 from .blocks import Block, Diagram, Edge, diagram_of, in_words
 from .layout import (
     APART,
@@ -44,7 +45,6 @@ from .layout import (
     look_of,
     wrapped,
 )
-from .plots import BLUE, GREEN, GREY, ORANGE, RED, show
 
 # Colour and border, so that nothing is told by colour alone.
 LOOKS = {
@@ -65,8 +65,8 @@ def schematic(
 ) -> None:
     """Show how data pass through blocks, from left to right, and how far the gradient comes back.
 
-    Where the gradient goes follows from the states (see :func:`transfer_utils.lesson.blocks.diagram_of`), and the
-    alternative text from the same blocks, so neither can differ from what is drawn.
+    Where the gradient goes follows from the states (see :func:`~transfer_utils.lesson.schematics.blocks.diagram_of`),
+    and the alternative text from the same blocks, so neither can differ from what is drawn.
 
     Args:
         parts: blocks in order. A list in between holds branches, each a block or a list of blocks; the block before

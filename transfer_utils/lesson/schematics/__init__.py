@@ -1,0 +1,1 @@
+"""Schematics: what is frozen, what is trained, and where the gradient goes. ``drawing.py`` is the way in."""
