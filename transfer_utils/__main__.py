@@ -73,8 +73,10 @@ def _doctor(options: argparse.Namespace) -> int:
       TRANSFER_DOWNLOADS  the folder for data that were fetched
       TRANSFER_LEDGER     the file for the results of your own runs
       TRANSFER_PROGRESS   the file that remembers which exercises you solved
+      TRANSFER_STUDIES    the folder of the stored runs of studies
       COURSE_STATIC       1: still pictures instead of sliders, and no progress bars
       COURSE_BUILD        1: a claim that does not hold stops the run, a stale study too
+      COURSE_STUDIES      make: the runs of a study are computed and stored, as make studies does
 
     The folder of the cache, which the report names, can be deleted whenever no lesson runs: all in it is computed
     again. Downloads are fetched again.
@@ -150,7 +152,7 @@ def _readme(_: argparse.Namespace) -> None:
     """Regenerate the picture and the tables of README.md, and notebooks/LEDGER.md."""
     from .course.documents import update_readme
 
-    print(f"README.md: {'changed' if update_readme(_root()) else 'already in step'}.")
+    print(f"README.md and notebooks/LEDGER.md: {'changed' if update_readme(_root()) else 'already in step'}.")
 
 
 def _sources(_: argparse.Namespace) -> None:

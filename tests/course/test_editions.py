@@ -74,7 +74,10 @@ def lesson():
     )
 
 
-@pytest.mark.parametrize("solution", [SOLUTION, IN_A_BLOCK])
+WITH_DOTS = IN_A_BLOCK.replace("with solution", "with lesson.solution").replace("    check(", "    lesson.check(")
+
+
+@pytest.mark.parametrize("solution", [SOLUTION, IN_A_BLOCK, WITH_DOTS])
 def test_starter_is_what_is_not_marked(solution):
     assert starter_of(solution) == STARTER
 

@@ -410,7 +410,7 @@ def test_help_lists_every_command(start, capsys):
         start.main(["no-such-command"])
     assert ended.value.code == 2
     offered = capsys.readouterr().err.split("choose from ")[1].rstrip(")\n").replace("'", "").split(", ")
-    assert len(offered) == 10
+    assert len(offered) == 12
     assert all(f"\n  {name} " in shown for name in offered)
 
 

@@ -44,7 +44,7 @@ def _laptop(monkeypatch, tmp_path):
     monkeypatch.setenv("TRANSFER_PROFILE", "laptop")
     monkeypatch.setenv("RUNS", str(tmp_path / "runs.txt"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    for name in ("COURSE_STUDIES", "COURSE_STUDIES_FOLDER"):
+    for name in ("COURSE_STUDIES", "TRANSFER_STUDIES"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -131,7 +131,7 @@ def test_a_study_is_made_listed_used_and_grows_stale(write_lesson, runs, tmp_pat
 def executed(lesson, tmp_path):
     """Run a lesson in a kernel, as a learner does, and return what its cells printed."""
     notebook = nbformat.read(lesson, as_version=4)
-    environment = {**os.environ, "PYTHONPATH": str(checkout()), "COURSE_STUDIES_FOLDER": str(tmp_path / "studies")}
+    environment = {**os.environ, "PYTHONPATH": str(checkout()), "TRANSFER_STUDIES": str(tmp_path / "studies")}
     notebook.cells = [cell for cell in notebook.cells if "exercise" not in cell.metadata.get("tags", [])]
     NotebookClient(notebook, timeout=120).execute(env=environment)
     return "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", []))

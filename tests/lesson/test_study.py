@@ -56,7 +56,7 @@ class Notebook:
 def _in_laptop(monkeypatch, tmp_path):
     monkeypatch.setattr(profile, "_current", profile.PROFILES["laptop"])
     monkeypatch.setattr(opening, "_current", "unnamed")
-    monkeypatch.setenv("COURSE_STUDIES_FOLDER", str(tmp_path / "studies"))
+    monkeypatch.setenv("TRANSFER_STUDIES", str(tmp_path / "studies"))
     monkeypatch.delenv("COURSE_STUDIES", raising=False)
     # looking for all garbage before each run takes half a second
     monkeypatch.setattr("transfer_utils.lesson.studies.runs.measure", functools.partial(measure, collect=False))

@@ -121,7 +121,7 @@ def test_names_of_files():
 
 
 def test_in_a_wheel_the_files_lie_in_the_package(monkeypatch):
-    monkeypatch.delenv("COURSE_STUDIES_FOLDER", raising=False)
+    monkeypatch.delenv("TRANSFER_STUDIES", raising=False)
     assert study_files.studies_folder().parts[-2:] == ("notebooks", "studies")
     monkeypatch.setattr(study_files, "checkout", lambda: None)
     assert study_files.studies_folder().parts[-2:] == ("transfer_utils", "studies")

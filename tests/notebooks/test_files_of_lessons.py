@@ -243,9 +243,8 @@ def test_exercises_have_check_hints_and_solution(path, notebook):
         end = next(i for i, c in enumerate(rest) if "solution" in tags(c) and exercise_number(c) == number)
         between, solution = rest[:end], rest[end]
         assert any("check" in tags(cell) for cell in between), f"{number} has no check"
-        assert any("<details" in cell.source for cell in between if cell.cell_type == "markdown"), (
-            f"{number} has no hints"
-        )
+        told = [notebook.cells[start - 1], *between]  # hints stand below the question, or below the check
+        assert any("<details" in cell.source for cell in told if cell.cell_type == "markdown"), f"{number} has no hints"
         assert not any("exercise" in tags(cell) for cell in between), (
             f"{number}: the solution comes after the next exercise"
         )

@@ -38,8 +38,8 @@ from ..runtime.files import write_atomically
 REPOSITORY = "OWNER_NOT_SET/transfer-learning-course"
 _BEGIN = re.compile(r"^(\s*)# BEGIN SOLUTION(?::\s*(.+?))?\s*$")
 _END = re.compile(r"^\s*# END SOLUTION\s*$")
-_BLOCK = re.compile(r"^with solution\(.*\):[ \t]*(?:#.*)?\n", re.MULTILINE)
-_NAMED = re.compile(r"^(?:with solution|    check)\(\s*[\"'](\d\d\.\d+)[\"']", re.MULTILINE)
+_BLOCK = re.compile(r"^with (?:\w+\.)?solution\(.*\):[ \t]*(?:#.*)?\n", re.MULTILINE)
+_NAMED = re.compile(r"^(?:with |    )(?:\w+\.)?(?:solution|check)\(\s*[\"'](\d\d\.\d+)[\"']", re.MULTILINE)
 _TITLE = re.compile(r"(# @title .*\n|\s)*")
 
 
@@ -140,7 +140,7 @@ def _inside(cell: str, block: re.Match[str]) -> str:
 
 def _is_check(node: ast.stmt) -> bool:
     call = node.value if isinstance(node, ast.Expr) else None
-    return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "check"
+    return isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] == "check"
 
 
 def _gap(indent: str, region: list[str]) -> str:

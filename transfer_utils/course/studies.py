@@ -194,7 +194,7 @@ def _environment(place: Path, profile: str, scratch: Path) -> Mapping[str, str]:
     package = str(Path(__file__).resolve().parents[2])
     inherited = {name: text for name, text in os.environ.items() if name not in OVERRULING}
     paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
-    return {**inherited, "PYTHONPATH": paths, "COURSE_STUDIES": "make", "COURSE_STUDIES_FOLDER": str(place),
+    return {**inherited, "PYTHONPATH": paths, "COURSE_STUDIES": "make", "TRANSFER_STUDIES": str(place),
             "COURSE_STATIC": "1", "MPLBACKEND": "Agg", "TRANSFER_PROFILE": profile,
             "IPYTHONDIR": str(scratch / "ipython"), "TRANSFER_LEDGER": str(scratch / "ledger.csv"),
             "TRANSFER_PROGRESS": str(scratch / "progress.json")}  # fmt: skip

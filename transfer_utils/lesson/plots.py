@@ -39,7 +39,7 @@ METHODS = {
     "own statistics + MMD": (BLUE, "s"),
     "CORAL": (SKY, "p"),
     "linear head": (BLUE, "^"),
-    "MLP head": (GREEN, "D"),
+    "MLP head": (ORANGE, "<"),
     "random weights": (GREY, "d"),
     "oracle": ("black", "*"),
     "baseline": ("black", "x"),

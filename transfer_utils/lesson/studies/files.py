@@ -71,8 +71,8 @@ class StoredStudy:
 
 def studies_folder() -> Path:
     """Return the folder of the stored studies: of the checkout, or inside the package where only that is installed."""
-    if os.environ.get("COURSE_STUDIES_FOLDER"):
-        return Path(os.environ["COURSE_STUDIES_FOLDER"])
+    if os.environ.get("TRANSFER_STUDIES"):
+        return Path(os.environ["TRANSFER_STUDIES"])
     root = checkout()
     return root / "notebooks" / "studies" if root else Path(__file__).resolve().parents[2] / "studies"
 
