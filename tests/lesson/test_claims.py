@@ -1,6 +1,9 @@
 """Claims: the build stops where one is false, a learner is told and goes on."""
 
+import math
+
 import nbformat
+import numpy as np
 import pytest
 import torch
 from nbclient import NotebookClient
@@ -77,6 +80,43 @@ def test_the_same_notebook_fails_the_build_and_goes_on_for_a_learner(monkeypatch
     monkeypatch.setenv("COURSE_BUILD", "1")
     with pytest.raises(CellExecutionError, match="ClaimFailed.*It is right more often than not"):
         run()
+
+
+# --------------------------------------------------------------------- truths
+
+
+@pytest.mark.parametrize("as_type", [bool, np.bool_, np.array, torch.tensor, lambda one: torch.tensor([one])])
+def test_a_truth_may_come_from_numpy_and_torch(as_type, capsys):
+    set_profile("laptop")
+    claim("Two is two.", as_type(True))
+    claim("Two is three.", as_type(False))
+    held, failed = capsys.readouterr().out.splitlines()
+    assert held.startswith("Claim holds: Two is two.")
+    assert failed.startswith("Does not hold in this run: Two is three.")
+
+
+@pytest.mark.parametrize("profile", ["tiny", "laptop"])
+@pytest.mark.parametrize(
+    ("holds", "message"),
+    [
+        (Interval(0.1, -0.1, 0.3), "needs True or False, not Interval. Compare: claim.sentence, gain.above, gain."),
+        (math.nan, "needs True or False, not float"),
+        (1, "not int"),
+        ("False", "not str"),
+        (None, "not NoneType"),
+        ([], "not list"),
+        (torch.tensor(0.4), "not Tensor"),
+        (np.float64(0.4), "not float64"),
+        (np.array("False"), "not ndarray"),
+        (torch.tensor([True, False]), "not 2 of them. Say which: .all.. or .any.."),
+        (np.array([], dtype=bool), "not 0 of them"),
+    ],
+)
+def test_what_is_no_truth_is_refused_in_every_profile(profile, holds, message, capsys):
+    set_profile(profile)
+    with pytest.raises(TypeError, match=message):
+        claim("A beats B.", holds)
+    assert not capsys.readouterr().out
 
 
 # -------------------------------------------------------------------- reports

@@ -6,8 +6,10 @@ profile that it is judged in, the build stops; a learner, who may have changed a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from ..evaluation.intervals import Interval, mean_and_interval, paired_difference
@@ -24,7 +26,7 @@ class ClaimFailed(AssertionError):
 
 def claim(
     sentence: str,
-    holds: bool,
+    holds: bool | np.bool_ | np.ndarray | torch.Tensor,
     evidence: object = "",
     *,
     judged_in: Sequence[str] = ("laptop", "full"),
@@ -33,12 +35,14 @@ def claim(
 
     Args:
         sentence: what is claimed, with its numbers formatted in.
-        holds: whether it is true, computed from the results.
+        holds: whether it is true, computed from the results: True or False, also as NumPy's bool or as a tensor or
+            array of one bool. A number or an object is refused, because almost all of them would count as true.
         evidence: printed after it, e.g. an interval.
         judged_in: the profiles whose results the claim is about. In others, such as ``tiny``,
             the sentence is printed as not judged.
 
     Raises:
+        TypeError: ``holds`` is not True or False, in every profile.
         ClaimFailed: it is judged in this profile and does not hold, and the course is being built
             (``COURSE_BUILD=1``, which ``make test`` and ``make notebooks`` set).
 
@@ -46,11 +50,12 @@ def claim(
         >>> claim("Two is more than one.", 2 > 1, judged_in=("tiny", "laptop", "full"))
         Claim holds: Two is more than one. [laptop]
     """
+    is_true = _truth(holds)
     profile = get_profile().name
     shown = f"{sentence} ({evidence})" if str(evidence) else sentence
     if profile not in judged_in:
         print(f"Not judged in the profile {profile}: {shown}")
-    elif holds:
+    elif is_true:
         print(f"Claim holds: {shown} [{profile}]")
     elif is_build():
         raise ClaimFailed(f"This does not hold in this run: {shown} [{profile}]")
@@ -59,6 +64,20 @@ def claim(
             f"Does not hold in this run: {shown} [{profile}]. "
             "You changed something, or this machine computes differently; the lesson goes on."
         )
+
+
+def _truth(holds: object) -> bool:
+    """Return ``holds`` as a bool; ``TypeError`` where it is a number, a text, or another object."""
+    if isinstance(holds, bool | np.bool_):
+        return bool(holds)
+    if isinstance(holds, torch.Tensor | np.ndarray) and holds.dtype in (torch.bool, np.bool_):
+        if math.prod(holds.shape) == 1:
+            return bool(holds.item())
+        raise TypeError(f"A claim is True or False, not {math.prod(holds.shape)} of them. Say which: .all() or .any().")
+    raise TypeError(
+        f"A claim needs True or False, not {type(holds).__name__}. Compare: claim(sentence, gain.above, gain) for a "
+        "difference, claim(sentence, interval.low > 0, interval) for an interval, accuracy > 0.9 for a number."
+    )
 
 
 def report_difference(first: str, second: str, *intervals: Interval) -> None:
