@@ -212,6 +212,34 @@ def test_writing_keeps_a_notebook_byte_for_byte(lesson, tmp_path):
     assert (tmp_path / "a.ipynb").read_bytes() == (tmp_path / "b.ipynb").read_bytes()
 
 
+NO_CELLS = "is not a notebook of format 4: it holds no list of cells."
+OLDER = "is not a notebook of format 4: it is of an older format. Open and save it in Jupyter."
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "is not a notebook: it does not hold JSON."),
+        (b"\x89PNG\xff\xfe", "is not a notebook: it does not hold JSON."),
+        (b"{}", NO_CELLS),
+        (b"[]", NO_CELLS),
+        (b"3", NO_CELLS),
+        (b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}', NO_CELLS),
+        (b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{}]}', NO_CELLS),
+        (b'{"nbformat": 4, "metadata": {}, "cells": [{"cell_type": "code", "source": "", "metadata": {}}]}', NO_CELLS),
+        (b'{"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": [{"cells": []}]}', OLDER),
+        (b'{"nbformat": 5, "metadata": {}, "cells": []}', "is not a notebook of format 4: it says nbformat 5."),
+    ],
+)
+def test_a_file_that_is_no_notebook_is_said_in_one_line(content, complaint, tmp_path, capsys):
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(content)
+    for command in (["student", str(path), str(tmp_path / "out")], ["times", str(path)], ["stamp", str(path)]):
+        assert main(command) == 1
+        assert capsys.readouterr().err == f"{command[0]}: {path} {complaint}\n"
+    assert path.read_bytes() == content
+
+
 def test_first_picture():
     picture = new_output(
         "display_data", data={"image/png": "aGVsbG8="}, metadata={"image/png": {"alt": "A line that rises."}}

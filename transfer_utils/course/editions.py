@@ -24,6 +24,7 @@ import ast
 import base64
 import copy
 import hashlib
+import json
 import re
 import textwrap
 from collections.abc import Iterator
@@ -47,12 +48,30 @@ def read_notebook(path: Path) -> NotebookNode:
     """Return the notebook at ``path``, as it is stored.
 
     Raises:
-        ValueError: the file is not a notebook of format 4.
+        ValueError: the file is not a notebook of format 4; the text names the file.
+        OSError: it cannot be read.
     """
     try:
-        return nbformat.reads(Path(path).read_text(encoding="utf-8"), as_version=nbformat.NO_CONVERT)
-    except nbformat.reader.NotJSONError as error:
+        text = Path(path).read_text(encoding="utf-8")
+        stored = json.loads(text)
+    except ValueError as error:  # no text, or no JSON
         raise ValueError(f"{path} is not a notebook: it does not hold JSON.") from error
+    if not isinstance(stored, dict) or not _are_cells(stored.get("cells")):
+        older = isinstance(stored, dict) and stored.get("nbformat") in (1, 2, 3)
+        advice = "it is of an older format. Open and save it in Jupyter." if older else "it holds no list of cells."
+        raise ValueError(f"{path} is not a notebook of format 4: {advice}")
+    if stored.get("nbformat") != 4:
+        raise ValueError(f"{path} is not a notebook of format 4: it says nbformat {stored.get('nbformat')!r}.")
+    return nbformat.reads(text, as_version=nbformat.NO_CONVERT)
+
+
+def _are_cells(cells: object) -> bool:
+    needed = {"cell_type": str, "source": (str, list), "metadata": dict}
+    return isinstance(cells, list) and all(
+        isinstance(cell, dict) and all(isinstance(cell.get(name), kind) for name, kind in needed.items())
+        and (cell["cell_type"] != "code" or isinstance(cell.get("outputs"), list))
+        for cell in cells
+    )  # fmt: skip
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
