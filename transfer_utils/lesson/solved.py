@@ -21,6 +21,7 @@ from ..runtime.progress import is_build
 from .checks.registry import exercises_of, lessons
 from .opening import current_lesson
 
+_NUMBER = re.compile(r"[0-9]{2}\.[0-9]+")
 _HEADING = re.compile(r"^#+ (\d\d\.\d+) (.+?)(?: \*\(.*)?$", re.MULTILINE)
 
 
@@ -38,7 +39,7 @@ def remember(number: str, title: str) -> None:
     Where the course is built nothing is written. A file that is damaged or cannot be written is said in one line,
     and left as it is: no lesson stops for it.
     """
-    if is_build() or not re.fullmatch(r"\d\d\.\d+", number):
+    if is_build() or not _NUMBER.fullmatch(number):
         return
     path = progress_path()
     try:
@@ -65,7 +66,9 @@ def read_solved() -> dict[str, dict[str, str]]:
         return {}
     try:
         solved = json.loads(path.read_text(encoding="utf-8"))
-        for entry in solved.values():
+        for number, entry in solved.items():
+            if not _NUMBER.fullmatch(number):
+                raise ValueError(f"{number!r} is not the number of an exercise")
             datetime.fromisoformat(entry["solved"])
             entry["title"] + ""
     except (ValueError, TypeError, KeyError, AttributeError) as error:
