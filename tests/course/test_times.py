@@ -86,6 +86,13 @@ def test_writing_changes_the_first_statement_and_only_that(tmp_path):
     assert after == before
 
 
+def test_a_point_between_digits_does_not_end_the_statement(tmp_path):
+    path = tmp_path / "lesson.ipynb"
+    write_notebook(lesson(title="# 01 · A title\n\n*Time:* about 1.5 hours. *Next:* 2.5 lessons."), path)
+    write_time(path)
+    assert read_notebook(path).cells[0].source.endswith("*Time:* 5 minutes to read. *Next:* 2.5 lessons.")
+
+
 def test_writing_again_leaves_the_file_alone(tmp_path):
     path = tmp_path / "lesson.ipynb"
     write_notebook(lesson(), path)

@@ -23,7 +23,7 @@ from .editions import read_notebook, tags, write_notebook
 WORDS_A_MINUTE, MINUTES_A_CELL, MINUTES_A_PICTURE, ROUNDED_TO = 150, 0.5, 0.5, 5
 NOT_COUNTED = {"setup", "exercise", "check", "solution"}
 
-_STATED = re.compile(r"(?<=\*Time:\*)(?P<time>(?:(?!\n\n)[^.])*)(?=\.)")
+_STATED = re.compile(r"(?<=\*Time:\*)(?P<time>(?:(?!\n\n)[^.]|(?<=\d)\.(?=\d))*)(?=\.)")  # 1.5 goes on
 _PICTURE = re.compile(r"!\[[^\]]*\]\((?P<target>[^)]*)\)")
 _EXERCISE = re.compile(r"^### +(?P<number>\d\d\.\d+)\b(?P<rest>.*)$", re.M)
 _MINUTES = re.compile(r"(\d+) minutes?\)")
@@ -92,6 +92,8 @@ def time_is_stated(notebook: NotebookNode) -> bool:
 
 def write_time(path: Path) -> str:
     """Write the time of a lesson into its title cell, from ``*Time:*`` to the next full stop, and return it.
+
+    A point between digits, as in "1.5 hours", is no full stop.
 
     Nothing else changes; where the cell states the time already, the file is left alone.
 
