@@ -101,6 +101,7 @@ def _student(options: argparse.Namespace) -> None:
     """Write editions without solutions and outputs; fails where an exercise and its solution differ."""
     from .course.editions import write_student_editions
 
+    _refuse_a_file(options.out)
     written = write_student_editions(options.notebooks, options.out)
     print(f"{len(written)} notebooks in {options.out}, without solutions and outputs.")
 
@@ -144,6 +145,7 @@ def _slides(options: argparse.Namespace) -> None:
     """Write lessons as slides (HTML) into a folder; they need no network."""
     from .course.slides import write_slides
 
+    _refuse_a_file(options.out)
     for path in write_slides(options.notebooks, options.out):
         print(path)
 
@@ -176,6 +178,12 @@ def _address(options: argparse.Namespace) -> None:
 
     for path in set_address(_root(), options.repository):
         print(path.relative_to(_root()))
+
+
+def _refuse_a_file(out: Path) -> None:
+    """Raise ValueError where the folder to write to is a file, or is named like a notebook."""
+    if out.suffix == ".ipynb" or out.is_file():
+        raise ValueError(f"the last argument is the folder to write to, and {out} is none.")
 
 
 def _root() -> Path:

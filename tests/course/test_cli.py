@@ -214,6 +214,19 @@ def test_command_that_needs_the_course_says_so_where_only_the_package_is(command
     )
 
 
+@pytest.mark.parametrize("command", ["slides", "student"])
+@pytest.mark.parametrize("last", ["b.ipynb", "not_there.ipynb", "file"])
+def test_the_last_argument_must_be_a_folder(command, last, tmp_path, capsys):
+    for name in ("a.ipynb", "b.ipynb", "file"):
+        (tmp_path / name).write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+    before = sorted(tmp_path.iterdir())
+    assert main([command, str(tmp_path / "a.ipynb"), str(tmp_path / last)]) == 1
+    assert capsys.readouterr().err == (
+        f"{command}: the last argument is the folder to write to, and {tmp_path / last} is none.\n"
+    )
+    assert sorted(tmp_path.iterdir()) == before
+
+
 # --- the address ---
 
 
