@@ -1,4 +1,4 @@
-"""Differences between methods: paired by item and by seed, and verdicts that follow from both intervals."""
+"""Differences between methods: paired by item and by seed, and verdicts that follow from both sources of variation."""
 
 import math
 
@@ -9,9 +9,10 @@ import torch
 from transfer_utils import set_profile
 from transfer_utils.evaluation import method_scores
 from transfer_utils.evaluation.differences import Difference, differences
-from transfer_utils.evaluation.intervals import Interval, mean_and_interval, paired_difference
+from transfer_utils.evaluation.intervals import Interval, mean_and_interval, paired_difference, percentile_interval
 from transfer_utils.evaluation.method_scores import metric_scores
 from transfer_utils.evaluation.metrics import accuracy, balanced_accuracy, recall
+from transfer_utils.evaluation.resampling import bootstrap_weights
 
 LABELS = torch.arange(200) % 2
 
@@ -27,7 +28,8 @@ METHODS = {"features": runs(1.0, seed=0), "tuned": runs(2.5, seed=1), "twin": ru
 
 
 def difference(items=(0.1, 0.2), seeds=(0.1, 0.2), count=4):
-    return Difference("a", "b", "accuracy", Interval(0.15, *items), Interval(0.15, *seeds), count)
+    mean = -0.15 if max(items) < 0 else 0.15
+    return Difference("a", "b", "accuracy", Interval(mean, *items), Interval(mean, *seeds), count)
 
 
 # --------------------------------------------------------------------- verdicts
@@ -43,9 +45,11 @@ def difference(items=(0.1, 0.2), seeds=(0.1, 0.2), count=4):
         ((-0.2, -0.1), (-0.2, 0.1), "not separated"),
         ((0.1, 0.2), (-0.2, -0.1), "not separated"),
         ((0.0, 0.2), (0.1, 0.3), "not separated"),
+        ((0.03, 0.2), (0.03, 0.2), "not separated"),  # 0.12 √2 is more than 0.15, though each lies above 0
+        ((0.06, 0.9), (0.04, 0.9), "higher"),  # √(0.09² + 0.11²) is less; the side away from 0 plays no part
     ],
 )
-def test_a_verdict_needs_both_intervals(items, seeds, verdict):
+def test_a_verdict_combines_both_intervals(items, seeds, verdict):
     found = difference(items, seeds)
     assert found.verdict == verdict
     assert (found.above, found.below) == (verdict == "higher", verdict == "lower")
@@ -54,7 +58,11 @@ def test_a_verdict_needs_both_intervals(items, seeds, verdict):
 
 @pytest.mark.parametrize(
     ("items", "verdict"),
-    [((0.1, 0.2), "higher (one seed)"), ((-0.2, -0.1), "lower (one seed)"), ((-1, 1), "not separated (one seed)")],
+    [
+        ((0.1, 0.2), "higher for this seed"),
+        ((-0.2, -0.1), "lower for this seed"),
+        ((-1, 1), "not separated for this seed"),
+    ],
 )
 def test_with_one_seed_the_items_decide_and_the_verdict_says_so(items, verdict):
     found = difference(items, (-math.inf, math.inf), count=1)
@@ -62,9 +70,27 @@ def test_with_one_seed_the_items_decide_and_the_verdict_says_so(items, verdict):
     assert found.separated == (not verdict.startswith("not"))
 
 
-def test_as_evidence_it_names_both_kinds_of_luck():
+def test_as_evidence_it_names_both_sources_of_variation():
     assert str(difference((-0.1, 0.2))) == "accuracy +0.150, over items −0.100 to +0.200, over seeds +0.100 to +0.200"
     assert str(difference(count=1)).endswith("over items +0.100 to +0.200, one seed")
+
+
+@pytest.mark.parametrize("seed_luck", [0.0, 1.0, 5.0], ids=["items alone", "items and seeds", "seeds alone"])
+@pytest.mark.parametrize("seeds", [3, 10, 20])
+def test_methods_that_are_equal_in_the_population_are_seldom_called_separated(seeds, seed_luck):
+    """Each repeat draws new items and new seeds; only the two sources of variation differ between the methods."""
+    repeats, items = 400, 100
+    random = np.random.default_rng(seeds)
+    of_items = random.normal(size=(repeats, 1, items))
+    of_seeds = seed_luck * math.sqrt(seeds / items) * random.normal(size=(repeats, seeds, 1))  # 1: as much as items
+    values = of_items + of_seeds + random.normal(size=(repeats, seeds, items))  # the difference, item by item
+    weights = next(bootstrap_weights(torch.arange(items), 400)).numpy() / items
+    resampled = torch.from_numpy(values.mean(1) @ weights.T)
+    called = [
+        Difference("a", "b", "value", percentile_interval(one.mean(), over), mean_and_interval(one.mean(1)), seeds)
+        for one, over in zip(values, resampled, strict=True)
+    ]
+    assert np.mean([one.separated for one in called]) <= 0.06
 
 
 # ------------------------------------------------------------------ differences
@@ -81,7 +107,7 @@ def test_every_method_is_compared_with_the_one_that_was_named():
 
 
 @pytest.mark.parametrize("metric", [accuracy, recall, balanced_accuracy], ids=lambda metric: metric.__name__)
-def test_intervals_are_those_of_the_two_kinds_of_luck(metric):
+def test_intervals_are_those_of_the_two_sources_of_variation(metric):
     (found, _) = differences(METHODS, LABELS, against="features", metric=metric, samples=300)
     a, b = METHODS["tuned"], METHODS["features"]
     assert found.over_items == paired_difference(a, b, LABELS, metric=metric, samples=300)
@@ -120,7 +146,7 @@ def test_a_list_of_runs_a_single_run_and_a_function_of_ones_own_will_do():
     )
     assert theirs.metric == "share right"
     assert (theirs.mean, theirs.over_items.low) == pytest.approx((ours.mean, ours.over_items.low))
-    assert ours.verdict == "higher (one seed)"
+    assert ours.verdict == "higher for this seed"
 
 
 def test_without_a_number_the_profile_says_how_many_resamples(monkeypatch):

@@ -30,13 +30,13 @@ def test_differences_are_shown_and_returned(shown):
     row = table.frame.iloc[1].to_dict()
     assert (row["comparison"], row["metric"], row["difference"]) == ("tuned − frozen", "recall", "+1.000")
     assert (row["95 % over seeds"], row["verdict"]) == ("+1.000 to +1.000", "higher")
-    assert table.caption == "100 items, 3 seeds, paired [tiny]"
+    assert table.caption == "100 items, 3 seeds, paired; the verdict adds both sources of variation [tiny]"
 
 
 def test_one_seed_is_called_one_seed(shown):
     differences({name: scores[0] for name, scores in RUNS.items()}, LABELS, against="tuned")
     row = shown[0].frame.iloc[0].to_dict()
-    assert (row["difference"], row["95 % over seeds"], row["verdict"]) == ("−0.500", "one seed", "lower (one seed)")
+    assert (row["difference"], row["95 % over seeds"], row["verdict"]) == ("−0.500", "one seed", "lower for this seed")
     assert shown[0].caption == "100 items, 1 seed, paired [tiny]"
 
 

@@ -30,7 +30,9 @@ def differences(
 ) -> list[Difference]:
     """Show how every other method differs from ``against``, as a table, and return it for claims.
 
-    The verdict is ``higher`` where both intervals of the difference lie above 0, ``lower`` where both lie below.
+    The verdict is ``higher`` or ``lower`` where both sources of variation together, other items and other seeds, leave
+    the difference on one side of 0 (``over_both``). That is more than both intervals lying there. With one seed it
+    reads ``higher for this seed``: other seeds were not looked at.
     Arguments, pairing and errors as in :func:`transfer_utils.evaluation.differences.differences`.
 
     Example:
@@ -49,7 +51,8 @@ def differences(
         }
         for one in found
     ]
-    _show(rows, f"{_count(len(labels), 'item')}, {_count(found[0].seeds, 'seed')}, paired")
+    judged = "paired; the verdict adds both sources of variation" if found[0].seeds > 1 else "paired"
+    _show(rows, f"{_count(len(labels), 'item')}, {_count(found[0].seeds, 'seed')}, {judged}")
     return found
 
 
