@@ -87,7 +87,7 @@ def report_difference(first: str, second: str, *intervals: Interval) -> None:
     interval below.
 
     Args:
-        intervals: of the same difference, for each kind of luck one, e.g. over test images and over seeds.
+        intervals: of the same difference, one for each source of variation, e.g. over test images and over seeds.
     """
     profile, mean = get_profile(), intervals[0].mean
     evidence = f"({', '.join(map(str, intervals))}) [{profile.name}]"
