@@ -1,5 +1,6 @@
 """Differences between methods: paired by item and by seed, and verdicts that follow from both sources of variation."""
 
+import io
 import math
 
 import numpy as np
@@ -71,8 +72,15 @@ def test_with_one_seed_the_items_decide_and_the_verdict_says_so(items, verdict):
 
 
 def test_as_evidence_it_names_both_sources_of_variation():
-    assert str(difference((-0.1, 0.2))) == "accuracy +0.150, over items −0.100 to +0.200, over seeds +0.100 to +0.200"
+    assert str(difference((-0.1, 0.2))) == "accuracy +0.150, over items -0.100 to +0.200, over seeds +0.100 to +0.200"
     assert str(difference(count=1)).endswith("over items +0.100 to +0.200, one seed")
+
+
+def test_it_can_be_printed_where_the_encoding_has_no_true_minus(monkeypatch):
+    output = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(output, encoding="cp1252", write_through=True))
+    print(difference((-0.1, 0.2), (-0.2, 0.1)))
+    assert output.getvalue().startswith(b"accuracy +0.150, over items -0.100 to +0.200, over seeds -0.200")
 
 
 @pytest.mark.parametrize("seed_luck", [0.0, 1.0, 5.0], ids=["items alone", "items and seeds", "seeds alone"])

@@ -1,5 +1,7 @@
 """Tables of results: what is shown, and that it is what is returned."""
 
+import io
+
 import pytest
 import torch
 
@@ -58,3 +60,12 @@ def test_a_table_is_html_without_row_numbers_and_text_for_a_terminal(shown):
     assert "<th>0</th>" not in html
     assert text.splitlines()[0].split("  ")[-1].strip().endswith("verdict")
     assert text.endswith("[tiny]")
+
+
+@pytest.mark.parametrize(("encoding", "minus"), [("cp1252", "-0.500"), ("utf-8", "−0.500")])
+def test_a_terminal_without_a_true_minus_gets_a_hyphen(encoding, minus, shown, monkeypatch):
+    differences(RUNS, LABELS, against="tuned")
+    output = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(output, encoding=encoding, write_through=True))
+    print(shown[0])
+    assert minus in output.getvalue().decode(encoding)

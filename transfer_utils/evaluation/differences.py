@@ -78,8 +78,10 @@ class Difference:
         return said if self.seeds > 1 else f"{said} for this seed"
 
     def __str__(self) -> str:
+        """Return it as evidence for a claim, with the hyphen as minus: any terminal can print it."""
         seeds = f"over seeds {signed_range(self.over_seeds)}" if self.seeds > 1 else "one seed"
-        return f"{self.metric} {signed(self.mean)}, over items {signed_range(self.over_items)}, {seeds}"
+        shown = f"{self.metric} {signed(self.mean)}, over items {signed_range(self.over_items)}, {seeds}"
+        return shown.replace("−", "-")
 
 
 def differences(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,12 @@ class Table:
         return f"{self.frame.to_html(index=False, border=0)}<p><small>{html.escape(self.caption)}</small></p>"
 
     def __repr__(self) -> str:
-        return f"{self.frame.to_string(index=False)}\n{self.caption}"
+        shown = f"{self.frame.to_string(index=False)}\n{self.caption}"
+        try:
+            shown.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+        except UnicodeEncodeError:  # a terminal of Windows: its code page has no true minus
+            return shown.replace("−", "-")
+        return shown
 
 
 def _show(rows: list[dict[str, str]], caption: str) -> None:
