@@ -157,6 +157,70 @@ def test_a_list_of_runs_a_single_run_and_a_function_of_ones_own_will_do():
     assert ours.verdict == "higher for this seed"
 
 
+@pytest.mark.parametrize(
+    ("as_scores", "as_labels"),
+    [
+        (lambda scores: scores.numpy(), lambda labels: labels.numpy()),
+        (lambda scores: [run.numpy() for run in scores], lambda labels: labels.tolist()),
+        (lambda scores: scores.tolist(), tuple),
+        (lambda scores: scores.clone().requires_grad_(), lambda labels: labels),
+        (lambda scores: [run.clone().requires_grad_() for run in scores], lambda labels: labels),
+    ],
+    ids=["arrays", "lists of arrays", "nested lists", "with grad", "list with grad"],
+)
+def test_arrays_lists_and_tensors_with_grad_will_do(as_scores, as_labels):
+    def as_is(scores, labels):
+        assert isinstance(scores, torch.Tensor)
+        assert isinstance(labels, torch.Tensor)
+        assert not scores.requires_grad
+        return accuracy(scores, labels)
+
+    kept = METHODS["tuned"].double(), METHODS["twin"].double()
+    given = dict(zip(("tuned", "twin"), map(as_scores, kept), strict=True))
+    (found,) = differences(given, as_labels(LABELS), against="twin", metric=as_is, samples=20)
+    expected = differences(dict(zip(given, kept, strict=True)), LABELS, against="twin", metric=as_is, samples=20)
+    assert [found] == expected
+    score = metric_scores(given, as_labels(LABELS), as_is, samples=20)["tuned"]["as is"]
+    assert score.mean == pytest.approx(np.mean([accuracy(run, LABELS) for run in kept[0]]))
+
+
+@pytest.mark.parametrize(
+    ("metric", "error", "message"),
+    [
+        ("accuracy", TypeError, "function, without quotation marks: .* accuracy, balanced_accuracy.*none: 'accuracy'"),
+        ([accuracy, "recall"], TypeError, "none: 'recall'"),
+        (None, TypeError, "none: None"),
+        ([], ValueError, "no metric. Give one or several: .* accuracy, balanced_accuracy"),
+    ],
+)
+def test_what_is_no_metric_is_refused_with_those_that_there_are(metric, error, message):
+    with pytest.raises(error, match=message):
+        differences(METHODS, LABELS, against="features", metric=metric)
+    with pytest.raises(error, match=message):
+        metric_scores(METHODS, LABELS, metric)
+
+
+@pytest.mark.parametrize(
+    ("runs", "labels", "error", "message"),
+    [
+        ([METHODS["tuned"]], LABELS, TypeError, "must be a dictionary, method -> scores; they are list"),
+        (METHODS, ["cat"] * 200, ValueError, "labels cannot be used: give .N,. class numbers"),
+        (METHODS, None, ValueError, "labels cannot be used"),
+        (METHODS, LABELS.numpy().astype(float), ValueError, "Labels must be integers"),
+        (METHODS, 1, ValueError, "one class number an item"),
+        ({**METHODS, "tuned": "0.3"}, LABELS, ValueError, "scores of 'tuned' cannot be used"),
+        ({**METHODS, "tuned": None}, LABELS, ValueError, "scores of 'tuned' cannot be used"),
+        ({**METHODS, "tuned": 0.3}, LABELS, ValueError, "scores of 'tuned' cannot be used"),
+        ({**METHODS, "tuned": torch.tensor(0.3)}, LABELS, ValueError, "scores of 'tuned' cannot be used"),
+        ({**METHODS, "tuned": torch.zeros(0, 200, 2)}, LABELS, ValueError, "'tuned' has no runs"),
+        ({**METHODS, "tuned": np.array([["a"]])}, LABELS, ValueError, "scores of 'tuned' cannot be used"),
+    ],
+)
+def test_what_are_no_scores_or_labels_is_refused(runs, labels, error, message):
+    with pytest.raises(error, match=message):
+        differences(runs, labels, against="features")
+
+
 def test_without_a_number_the_profile_says_how_many_resamples(monkeypatch):
     asked = []
     real = method_scores.bootstrap_values

@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from .intervals import Interval, mean_and_interval, percentile_interval
-from .method_scores import Measured, Runs, measure_methods, stacked_runs
+from .method_scores import Labels, Measured, Runs, as_metrics, measure_methods, stacked_methods
 from .resampling import MetricLike
 from .weighted_metrics import accuracy
 
@@ -86,7 +86,7 @@ class Difference:
 
 def differences(
     runs: Runs,
-    labels: Tensor,
+    labels: Labels,
     *,
     against: str,
     metric: MetricLike | Sequence[MetricLike] = accuracy,
@@ -100,16 +100,17 @@ def differences(
     is so only for the two networks that were trained; the methods may be equal and are called separated far more often.
 
     Args:
-        runs: method -> test scores (S, N, C) of S seeds, a list of S scores (N, C), or (N, C) of one run. All methods
-            the same seeds in the same order.
-        labels: (N,), the class numbers.
+        runs: method -> test scores (S, N, C) of S seeds, a list of S scores (N, C), or (N, C) of one run: tensors, on
+            any device, or NumPy arrays. All methods the same seeds in the same order.
+        labels: (N,), the class numbers: a tensor, an array or a list.
         against: the method that is subtracted, one of ``runs``.
         metric: of ``evaluation/metrics.py``, or any function ``(scores (N, C), labels) -> float``; one or several.
         samples: resamples of the items; by default the profile's ``bootstrap_samples``.
 
     Raises:
-        ValueError: ``against`` is not there or is alone; numbers of seeds, items or classes that differ; a metric
-            that these labels do not allow, such as the recall of a class without items.
+        TypeError: runs that are no dictionary, or a metric that is no function.
+        ValueError: no metric; ``against`` is not there or is alone; numbers of seeds, items or classes that differ; a
+            metric that these labels do not allow, such as the recall of a class without items.
 
     Example:
         >>> sure = torch.eye(2)[torch.tensor([0, 1] * 10)]
@@ -117,14 +118,15 @@ def differences(
         >>> found[0].verdict
         'higher for this seed'
     """
-    stacked = {name: stacked_runs(name, scores, labels) for name, scores in runs.items()}
+    metrics = as_metrics(metric)
+    stacked, labels = stacked_methods(runs, labels)
     if against not in stacked:
         raise ValueError(f"There is no method {against!r} to compare with. There are: {', '.join(stacked)}.")
     if len(stacked) < 2:
         raise ValueError(f"There is nothing to compare {against!r} with: give the scores of a second method.")
     for name, scores in stacked.items():
         _require_pairs(name, scores, against, stacked[against])
-    measured = measure_methods(stacked, labels, list(metric) if isinstance(metric, Sequence) else [metric], samples)
+    measured = measure_methods(stacked, labels, metrics, samples)
     return [_difference(one, name, against) for name in stacked if name != against for one in measured]
 
 

@@ -16,7 +16,9 @@ from .metrics import check_scores
 from .resampling import MetricLike, bootstrap_values
 from .weighted_metrics import Metric, accuracy, average_precision, balanced_accuracy, recall
 
-Runs = Mapping[str, Tensor | Sequence[Tensor]]
+Arrays = Tensor | np.ndarray | Sequence[Tensor] | Sequence[np.ndarray]
+Runs = Mapping[str, Arrays]
+Labels = Tensor | np.ndarray | Sequence[int]
 HEADLINE_METRICS = (accuracy, recall, average_precision, balanced_accuracy)
 
 
@@ -45,22 +47,27 @@ class Score:
 
 
 def metric_scores(
-    runs: Runs, labels: Tensor, metrics: Sequence[MetricLike] = HEADLINE_METRICS, samples: int | None = None
+    runs: Runs,
+    labels: Labels,
+    metrics: MetricLike | Sequence[MetricLike] = HEADLINE_METRICS,
+    samples: int | None = None,
 ) -> dict[str, dict[str, Score]]:
     """Return ``{method: {metric: Score}}``: the values of the seeds, and the interval of their mean over the items.
 
     Args:
-        runs: method -> test scores (S, N, C) of S seeds, a list of S scores (N, C), or (N, C) of one run. The methods
-            may have different numbers of seeds.
-        labels: (N,), the class numbers.
-        metrics: of ``evaluation/metrics.py``, or any functions ``(scores (N, C), labels) -> float``. The keys of the
-            result are their names, e.g. ``"average precision"``.
+        runs: method -> test scores (S, N, C) of S seeds, a list of S scores (N, C), or (N, C) of one run: tensors, on
+            any device, or NumPy arrays. The methods may have different numbers of seeds.
+        labels: (N,), the class numbers: a tensor, an array or a list.
+        metrics: one or several of ``evaluation/metrics.py``, or any functions ``(scores (N, C), labels) -> float``. The
+            keys of the result are their names, e.g. ``"average precision"``.
         samples: resamples of the items; by default the profile's ``bootstrap_samples``.
 
     Raises:
-        ValueError: scores that do not fit the labels, or labels that lack a class that a metric needs.
+        TypeError: runs that are no dictionary, or a metric that is no function.
+        ValueError: no metric, scores that do not fit the labels, or labels that lack a class that a metric needs.
     """
-    stacked = {name: stacked_runs(name, scores, labels) for name, scores in runs.items()}
+    metrics = as_metrics(metrics)
+    stacked, labels = stacked_methods(runs, labels)
     measured = measure_methods(stacked, labels, metrics, samples)
     return {name: {one.metric: one.score(name) for one in measured} for name in stacked}
 
@@ -91,7 +98,7 @@ def measure_methods(
     """Return for each metric what all methods reach; all of them see the same resamples of the items.
 
     Args:
-        stacked: method -> scores (S, N, C), from :func:`stacked_runs`.
+        stacked: method -> scores (S, N, C), from :func:`stacked_methods`.
         samples: resamples; ``None`` for the profile's ``bootstrap_samples``.
 
     Raises:
@@ -113,19 +120,58 @@ def measure_methods(
     ]
 
 
-def stacked_runs(name: str, scores: Tensor | Sequence[Tensor], labels: Tensor) -> Tensor:
+def as_metrics(metrics: MetricLike | Sequence[MetricLike]) -> list[MetricLike]:
+    """Return one or several metrics as a list.
+
+    Raises:
+        TypeError: something that is no function, such as the name of a metric.
+        ValueError: an empty list.
+    """
+    found = [metrics] if callable(metrics) or not isinstance(metrics, list | tuple) else list(metrics)
+    offered = "transfer_utils.evaluation.metrics has accuracy, balanced_accuracy, recall, f1, auc and average_precision"
+    if not found:
+        raise ValueError(f"There is no metric. Give one or several: {offered}.")
+    for one in found:
+        if not callable(one):
+            raise TypeError(f"A metric is a function, without quotation marks: {offered}. This is none: {one!r}.")
+    return found
+
+
+def stacked_methods(runs: Runs, labels: Labels) -> tuple[dict[str, Tensor], Tensor]:
+    """Return the scores of every method as (S, N, C) and the labels (N,) as tensors in memory, checked.
+
+    Raises:
+        TypeError: runs that are no dictionary.
+        ValueError: scores or labels that are no numbers, or do not fit together.
+    """
+    if not isinstance(runs, Mapping):
+        raise TypeError(f"The runs must be a dictionary, method -> scores; they are {type(runs).__name__}.")
+    try:
+        labels = _in_memory(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"The labels cannot be used: give (N,) class numbers. {error}") from None
+    return {name: stacked_runs(name, scores, labels) for name, scores in runs.items()}, labels
+
+
+def stacked_runs(name: str, scores: Arrays, labels: Tensor) -> Tensor:
     """Return the scores of the method ``name`` as (S, N, C), checked.
 
     Raises:
         ValueError: no runs, or scores that do not fit the labels; the text names the method.
     """
-    if not len(scores):
-        raise ValueError(f"{name!r} has no runs.")
     try:
-        stacked = scores if isinstance(scores, Tensor) else torch.stack(list(scores))
+        several = not isinstance(scores, Tensor | np.ndarray)
+        stacked = torch.stack([_in_memory(run) for run in scores]) if several and len(scores) else _in_memory(scores)
         stacked = stacked if stacked.ndim == 3 else stacked[None]
-        for run in stacked:
-            check_scores(run, labels)
-    except (ValueError, RuntimeError) as error:  # torch's own, where runs differ in shape
+        if stacked.numel():
+            for run in stacked:
+                check_scores(run, labels)
+    except (TypeError, ValueError, RuntimeError) as error:  # torch's own, where runs differ in shape or are no numbers
         raise ValueError(f"The scores of {name!r} cannot be used. {error}") from None
+    if not stacked.numel():
+        raise ValueError(f"{name!r} has no runs.")
     return stacked
+
+
+def _in_memory(values: Labels | Arrays) -> Tensor:
+    return torch.as_tensor(values).detach().cpu()

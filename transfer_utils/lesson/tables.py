@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from IPython.display import display
-from torch import Tensor
 
 from ..evaluation import differences as evaluation
 from ..evaluation.differences import Difference, signed, signed_range
-from ..evaluation.method_scores import HEADLINE_METRICS, Runs, Score, metric_name, metric_scores
+from ..evaluation.method_scores import HEADLINE_METRICS, Labels, Runs, Score, metric_scores
 from ..evaluation.resampling import MetricLike
 from ..evaluation.weighted_metrics import accuracy
 from ..runtime.profile import get_profile
@@ -23,7 +22,7 @@ if TYPE_CHECKING:  # a second to import
 
 def differences(
     runs: Runs,
-    labels: Tensor,
+    labels: Labels,
     *,
     against: str,
     metric: MetricLike | Sequence[MetricLike] = accuracy,
@@ -59,8 +58,8 @@ def differences(
 
 def metric_table(
     runs: Runs,
-    labels: Tensor,
-    metrics: Sequence[MetricLike] = HEADLINE_METRICS,
+    labels: Labels,
+    metrics: MetricLike | Sequence[MetricLike] = HEADLINE_METRICS,
     *,
     samples: int | None = None,
 ) -> dict[str, dict[str, Score]]:
@@ -74,8 +73,7 @@ def metric_table(
         >>> missed = 1 - found["fine-tuning"]["recall"].mean  # doctest: +SKIP
     """
     found = metric_scores(runs, labels, metrics, samples)
-    names = [metric_name(metric) for metric in metrics]
-    rows = [{"method": name, **{m: str(scores[m]) for m in names}} for name, scores in found.items()]
+    rows = [{"method": name, **{m: str(score) for m, score in scores.items()}} for name, scores in found.items()]
     several = any(len(score.by_seed) > 1 for scores in found.values() for score in scores.values())
     spread = "mean over the seeds ± standard deviation over the seeds" if several else "one seed"
     _show(rows, f"{_count(len(labels), 'item')}; {spread} [95 % over items]")
