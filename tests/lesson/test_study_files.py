@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from transfer_utils.lesson.studies import files as study_files
 from transfer_utils.lesson.studies.files import DamagedStudy, OneRun, StoredStudy, read_study, study_file, write_study
-from transfer_utils.lesson.studies.results import MANY, difference, flattened, stacked
+from transfer_utils.lesson.studies.results import MANY, differences, flattened, stacked
 
 
 def stored_study(*results, **options):
@@ -131,11 +131,23 @@ def test_in_a_wheel_the_files_lie_in_the_package(monkeypatch):
 @pytest.mark.parametrize(
     ("live", "stored", "apart"),
     [
-        ([[1.0, 2.0], [2.0, 1.0]], [[0.0, 9.0], [0.0, 1.0]], 0.5),  # scores: one item of two changed its class
+        ([[1.0, 2.0], [2.0, 1.0]], [[1.0, 2.0], [1.0, 2.0]], 0.5),  # scores: one item of two changed its class
+        ([[0.0, 5.0]], [[0.0, 0.01]], 0.4908),  # the class is the same, but not how sure it is: 0.9933 and 0.5025
+        ([[0.0, float("nan")]], [[0.0, float("nan")]], 0.0),
+        ([[0.0, 1.0]], [[0.0, float("nan")]], float("nan")),
         ([[1.0], [2.0]], [[1.5], [2.5]], 0.5),
         ([[1, 2], [2, 1]], [[1, 2], [2, 2]], 0.25),  # counts, no scores
         ([1.0, float("nan")], [2.0, float("nan")], 0.5),
     ],
 )
 def test_how_far_results_are_apart(live, stored, apart):
-    assert difference(torch.tensor(live), torch.tensor(stored))[0] == pytest.approx(apart)
+    found = [number for number, _ in differences(torch.tensor(live), torch.tensor(stored))]
+    assert max(found, key=lambda number: (number != number, number)) == pytest.approx(apart, abs=1e-4, nan_ok=True)
+
+
+def test_large_scores_keep_their_predictions():
+    """The step of float16 beside 3000 is 2, so both scores would be 3000."""
+    large = torch.tensor([[3000.0, 3000.9]]).repeat(MANY, 1)
+    assert torch.equal(round_trip({"scores": large})["scores"][0], large)
+    apart = torch.tensor([[3000.0, 3004.9]]).repeat(MANY, 1)
+    assert flattened({"scores": apart})['["scores"]'].dtype == torch.float16

@@ -1,6 +1,7 @@
 """The results of one run of a study: numbers by name, in the types in which they are stored.
 
-Scores are float16: half the size, and beside 1 the step is 0.001. Single numbers and short curves are kept exactly.
+Scores are float16: half the size, and beside 1 the step is 0.001; but float32 where the largest number of a row would
+be another one. Single numbers and short curves are kept exactly.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ def flattened(results: object, path: tuple[str, ...] = ()) -> Flat:
             raise TypeError(f"The names in what run(seed) returns must be texts; {name!r} is not.")
         flat |= flattened(value, (*path, name))
     return flat
+
+
+def shown_path(path: str) -> str:
+    """Return a path as it is written in code: ``run(seed)['linear head']['scores']``."""
+    return f"run(seed)[{_shown(json.loads(path))}]"
 
 
 def _shown(path: Sequence[str]) -> str:
@@ -79,8 +85,12 @@ def _packed(tensor: torch.Tensor) -> torch.Tensor:
     if tensor.ndim == 0:
         return tensor.double()
     largest = tensor.nan_to_num(0, 0, 0).abs().max()
-    few = tensor.numel() < MANY
-    return tensor.to(torch.float32 if few or largest > torch.finfo(torch.float16).max else torch.float16)
+    if tensor.numel() < MANY or largest > torch.finfo(torch.float16).max:
+        return tensor.float()
+    half = tensor.half()
+    # beside 3000 the step of float16 is 2: a prediction must not change by it
+    changed = tensor.ndim > 1 and bool((half.argmax(-1) != tensor.argmax(-1)).any())
+    return tensor.float() if changed else half
 
 
 def unpacked(tensor: torch.Tensor) -> torch.Tensor:
@@ -99,7 +109,7 @@ def same_shapes(first: Flat, other: Flat, seeds: tuple[int, int]) -> None:
         if shapes[0] != shapes[1]:
             told = [f"seed {seed}: {'nothing' if shape is None else shape}" for seed, shape in
                     zip(seeds, shapes, strict=True)]  # fmt: skip
-            raise ValueError(f"run(seed)[{_shown(json.loads(path))}] differs between seeds ({', '.join(told)}). "
+            raise ValueError(f"{shown_path(path)} differs between seeds ({', '.join(told)}). "
                              "Each seed must give the same results; fill up a shorter curve with nan.")  # fmt: skip
 
 
@@ -115,11 +125,21 @@ def stacked(runs: Sequence[Flat]) -> dict[str, object]:
     return nested
 
 
-def difference(live: torch.Tensor, stored: torch.Tensor) -> tuple[float, str]:
-    """Return how far two results are apart, and in what: for scores (N, C), the share of items that change class."""
+def differences(live: torch.Tensor, stored: torch.Tensor) -> list[tuple[float, str]]:
+    """Return how far two results of one shape are apart, and in what.
+
+    Floats (N, C) with C > 1 are taken for scores: the share of items whose largest class differs, and the mean absolute
+    difference of the softmax probabilities. Of all else it is the mean absolute difference.
+    """
     live, stored = unpacked(live), unpacked(stored)
     if live.ndim == 2 and live.shape[1] > 1 and live.is_floating_point():
-        return (live.argmax(1) != stored.argmax(1)).double().mean().item(), "share of items with another class"
-    live, stored = live.double(), stored.double()
-    apart = torch.where(live.isnan() & stored.isnan(), 0.0, (live - stored).abs())
-    return apart.mean().item(), "mean absolute difference"
+        share = (live.argmax(1) != stored.argmax(1)).double().mean().item()
+        of_probabilities = _mean_apart(live.double().softmax(1), stored.double().softmax(1))
+        return [(share, "share of items with another class"),
+                (of_probabilities, "mean absolute difference of the softmax probabilities")]  # fmt: skip
+    return [(_mean_apart(live.double(), stored.double()), "mean absolute difference")]
+
+
+def _mean_apart(live: torch.Tensor, stored: torch.Tensor) -> float:
+    """Return the mean absolute difference; two that are not a number agree."""
+    return torch.where(live.isnan() & stored.isnan(), 0.0, (live - stored).abs()).mean().item()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...evaluation.cost import measure
-from ...runtime.progress import progress_bar
+from ...runtime.progress import is_build, progress_bar
 from ...runtime.seeding import kept_random_state, set_seed
 from ..opening import current_lesson
 from .files import (
@@ -22,12 +22,13 @@ from .files import (
     read_run,
     read_study,
     remove_runs,
+    run_folder,
     versions,
     write_run,
     write_study,
 )
 from .key import what_changed
-from .results import difference, flattened, same_shapes
+from .results import differences, flattened, same_shapes, shown_path
 
 Run = Callable[[int], Mapping[str, Any]]
 
@@ -38,10 +39,18 @@ class StudyOutgrown(RuntimeError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a study is stored: ``file`` with all runs, ``folder`` for single ones while they are made."""
+    """Where a study is stored: ``file`` with all runs, ``folder`` for single ones while they are made.
+
+    The folder is in the cache, which is made when it is first asked for: a study whose runs are all stored needs none.
+    """
 
     file: Path
-    folder: Path
+    digest: str
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the single runs under the key of this study."""
+        return run_folder(self.digest)
 
 
 def advice() -> str:
@@ -53,7 +62,8 @@ def cells_run_so_far() -> tuple[list[str], dict[str, Any]]:
     """Return the source of the cells run so far with their names; outside IPython, the file of the calling module."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None:
-        return [str(cell) for cell in shell.user_ns["In"]], shell.user_ns
+        history = getattr(shell.history_manager, "input_hist_parsed", None)  # a notebook may bind In anew
+        return [str(cell) for cell in history or shell.user_ns["In"]], shell.user_ns
     frame = sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").startswith("transfer_utils.lesson.studies."):
         frame = frame.f_back
@@ -94,23 +104,37 @@ def find_stored(place: Place, key: dict[str, str], seeds: tuple[int, ...]) -> tu
     return found.runs, f"{place.file.name} lacks {shown_seeds(missing)}" if missing else ""
 
 
-def compare(name: str, seed: int, live: OneRun, stored: OneRun, tolerance: float) -> None:
-    """Raise :class:`StudyOutgrown` unless a live run agrees with the stored one of the same seed."""
-    same_shapes(stored.results, live.results, (seed, seed))
-    for path, tensor in live.results.items():
-        apart, what = difference(tensor, stored.results[path])
-        if not apart <= tolerance:
-            raise StudyOutgrown(
-                f"Seed {seed} of the study {name!r} is not what is stored: {path}, {what} {apart:.4f}, more than the "
-                f"tolerance {tolerance}. The notebook is the same, so the helper package or a library has changed. "
-                f"Delete the stored file. {advice()}"
-            )
+def compare(live: OneRun, stored: OneRun, tolerance: float) -> str:
+    """Return how a live run differs from the stored one of the same seed, in words, empty within the tolerance."""
+    for path in sorted({*live.results, *stored.results}):
+        shapes = [tuple(run.results[path].shape) if path in run.results else "nothing" for run in (live, stored)]
+        if shapes[0] != shapes[1]:
+            return f"{shown_path(path)} is {shapes[0]}, stored is {shapes[1]}"
+        for apart, what in differences(live.results[path], stored.results[path]):
+            if not apart <= tolerance:
+                return f"{shown_path(path)}, {what} {apart:.4f}, more than the tolerance {tolerance}"
+    return ""
 
 
-def complete(place: Place, run: Run, seeds: tuple[int, ...], runs: dict[int, OneRun], complaint: str) -> None:
+def mismatch(name: str, seed: int, live: OneRun, stored: dict[int, OneRun], tolerance: float) -> str:
+    """Return why the stored runs cannot be used beside the live one, in words, empty where they can.
+
+    Raises:
+        StudyOutgrown: they cannot, and the course is being built.
+    """
+    apart = compare(live, stored[seed], tolerance) if seed in stored else ""
+    if apart and is_build():
+        raise StudyOutgrown(f"Seed {seed} of the study {name!r} is not what is stored: {apart}. The key is the same, "
+                            "so the helper package, a library, or something in the notebook that the key cannot see has "
+                            f"changed. Delete the stored file. {advice()}")  # fmt: skip
+    return f"the stored runs do not fit what ran here: seed {seed}, {apart}" if apart else ""
+
+
+def complete(place: Place, run: Run, seeds: tuple[int, ...], runs: dict[int, OneRun], complaint: str,
+             tolerance: float) -> None:  # fmt: skip
     """Compute what is missing in ``runs``, and print which seeds are live, stored and computed."""
     live, stored = runs[seeds[0]], [seed for seed in seeds[1:] if seed in runs]
-    kept = {seed: found for seed in seeds if seed not in runs and (found := read_run(place.folder, seed))}
+    kept = _kept(place, seeds, runs, tolerance) if len(runs) < len(seeds) else {}
     runs |= kept
     missing = [seed for seed in seeds if seed not in runs]
     if missing:
@@ -130,6 +154,14 @@ def complete(place: Place, run: Run, seeds: tuple[int, ...], runs: dict[int, One
     if kept or missing:
         said.append(f"{shown_seeds([s for s in seeds if s in kept or s in missing])} computed on this machine")
     print(f"{'; '.join(said)}.")
+
+
+def _kept(place: Place, seeds: tuple[int, ...], runs: dict[int, OneRun], tolerance: float) -> dict[int, OneRun]:
+    """Return the single runs in the cache, if the one of the live seed there is what ran now."""
+    earlier = read_run(place.folder, seeds[0])
+    if earlier is None or compare(runs[seeds[0]], earlier, tolerance):
+        return {}
+    return {seed: found for seed in seeds if seed not in runs and (found := read_run(place.folder, seed))}
 
 
 def shown_seeds(seeds: Sequence[int]) -> str:

@@ -2,8 +2,9 @@
 
 Two cores and four minutes cannot carry ten seeds, and one seed is no evidence. The file holds the key of its runs
 (:mod:`transfer_utils.lesson.studies.key`): the source in the notebook that they depend on, sizes, and data. Where the
-key is another here, because somebody changed a line, the runs are computed anew. What the key cannot see, the code of
-the helper package, is noticed when the course is built: the live seed must agree with the stored one.
+key is another here, because somebody changed a line, the runs are computed anew. What the key cannot see, such as the
+code of the helper package, is noticed by the live seed, which must agree with the stored one; otherwise the stored runs
+are not used, and the build stops.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ...runtime.profile import get_profile
 from ...runtime.progress import is_build, progress_bar
 from ..opening import current_lesson
-from .files import OneRun, run_folder, studies_folder, study_file
+from .files import OneRun, studies_folder, study_file
 from .key import digest, key_of
 from .results import same_shapes, stacked
 from .runs import (
@@ -26,11 +28,11 @@ from .runs import (
     StudyOutgrown,
     advice,
     cells_run_so_far,
-    compare,
     complete,
     compute,
     find_stored,
     make,
+    mismatch,
 )
 
 
@@ -78,10 +80,12 @@ def study(name: str, run: Run, *, seeds: Sequence[int], tolerance: float = 0.02)
     Args:
         name: of the study, in quotes; the call stands at the top level of a cell.
         run: takes a seed and returns a dict: name -> tensor, array, number, list of numbers, or a dict of those (an
-            arm each), in the same shapes for each seed. Arrays of many floats are rounded to float16.
+            arm each), in the same shapes for each seed. Arrays of many floats are rounded to float16, unless the
+            largest number of a row would be another one.
         seeds: whole numbers, each once.
-        tolerance: when the course is built, how far the live seed may be from the stored one: for scores (N, C) the
-            share of items whose largest class differs, for all else the mean absolute difference.
+        tolerance: how far the live seed may be from the stored one, since another machine rounds differently. For
+            scores, floats (N, C), it holds for the share of items whose largest class differs and for the mean absolute
+            difference of the softmax probabilities; for all else, for the mean absolute difference.
 
     Raises:
         ValueError, TypeError: seeds, call or results are not as said above.
@@ -98,19 +102,20 @@ def study(name: str, run: Run, *, seeds: Sequence[int], tolerance: float = 0.02)
         runs = {seed: compute(run, seed) for seed in progress_bar(seeds, f"{name}: seeds")}
         print(f"All {len(seeds)} seeds are live (profile tiny).")
         return _study(runs, seeds)
+    making = os.environ.get("COURSE_STUDIES") == "make"
     cells, namespace = cells_run_so_far()
     key = key_of(cells, name, profile, namespace)
-    place = Place(study_file(studies_folder(), _lesson_number(), name, profile.name), run_folder(digest(key)))
+    place = Place(study_file(_folder(making), _lesson_number(), name, profile.name), digest(key))
     stored, complaint = find_stored(place, key, seeds)
-    if os.environ.get("COURSE_STUDIES") == "make":
+    if making:
         return _study(make(place, run, seeds, key, tolerance, stored), seeds)
     if is_build() and complaint:
         raise StudyOutgrown(f"The stored runs of the study {name!r} cannot be used: {complaint}. {advice()}")
     runs = {seeds[0]: compute(run, seeds[0])}
-    if is_build():
-        compare(name, seeds[0], runs[seeds[0]], stored[seeds[0]], tolerance)
+    if apart := mismatch(name, seeds[0], runs[seeds[0]], stored, tolerance):
+        stored, complaint = {}, apart
     runs |= {seed: stored[seed] for seed in seeds[1:] if seed in stored}
-    complete(place, run, seeds, runs, complaint)
+    complete(place, run, seeds, runs, complaint, tolerance)
     return _study(runs, seeds)
 
 
@@ -121,6 +126,14 @@ def _checked(name: str, seeds: Sequence[int]) -> tuple[int, ...]:
     if not seeds or len(set(seeds)) < len(seeds) or not all(type(seed) is int and seed >= 0 for seed in seeds):
         raise ValueError(f"seeds must be whole numbers, none negative, each once, at least one; they are {seeds}.")
     return seeds
+
+
+def _folder(making: bool) -> Path:
+    """Return the folder of the stored studies; whoever makes them has to name it, since nothing else is overwritten."""
+    if making and not os.environ.get("TRANSFER_STUDIES"):
+        raise ValueError("COURSE_STUDIES=make stores runs in the folder that TRANSFER_STUDIES names, and it is not set."
+                         f" {advice()}")  # fmt: skip
+    return studies_folder()
 
 
 def _lesson_number() -> str:
