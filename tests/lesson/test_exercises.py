@@ -1,6 +1,8 @@
 """Exercises: open, right or wrong; whose error it was; solutions that leave the learner's names alone."""
 
+import contextlib
 import random
+import re
 import runpy
 import sys
 import types
@@ -184,8 +186,44 @@ def test_an_exercise_that_is_not_there_is_refused_with_those_that_are(doubling):
 
 
 def test_a_check_without_its_context_is_the_authors_mistake():
-    with pytest.raises(TypeError, match="width"):
-        check("01.1", 5)
+    call = re.escape('check("01.1", five_class_head, width=width)')
+    for answer in (5, ...):
+        with pytest.raises(TypeError, match=f"^the check of exercise 01.1 needs width: {call}$"):
+            check("01.1", answer)
+        with pytest.raises(TypeError, match=f"^the check of exercise 01.1 knows no depth, height: {call}$"):
+            check("01.1", answer, width=8, height=2, depth=3)
+
+
+@pytest.mark.parametrize("number", [1.1, 1, None, ["01.1"]])
+def test_a_number_that_is_no_text_is_refused_with_the_form_that_is_right(number):
+    for call in (lambda: check(number, 45, width=8), lambda: check(number, 1, DOUBLES), lambda: solution(number)):
+        with pytest.raises(TypeError, match='a text in quotes, such as "01.2", and not '):
+            call()
+
+
+class Unreadable(Exception):
+    def __str__(self):
+        raise KeyError("no text")
+
+
+def unreadable(x):
+    raise Unreadable
+
+
+def long_winded(x):
+    raise ValueError("x" * 10_000)
+
+
+def test_an_error_that_cannot_say_what_it_is_is_feedback_and_no_crash(doubling, capsys):
+    check("09.1", unreadable)
+    check("1", unreadable, DOUBLES)
+    for said in capsys.readouterr().out.split("Exercise")[1:]:
+        assert "Unreadable: (its text cannot be read: KeyError)" in said
+
+
+def test_what_an_error_says_is_cut(doubling, capsys):
+    check("09.1", long_winded)
+    assert re.search("ValueError: x+ [.]{3} and 9812 more characters", capsys.readouterr().out)
 
 
 def test_a_learners_error_is_shown_as_theirs_with_its_line(doubling, cell, capsys):
@@ -241,6 +279,11 @@ def test_what_an_answer_prints_is_shown_apart_and_not_without_end(doubling, caps
     assert said[-2:] == ["... and 30 more lines", "Exercise 09.1: not yet. Doubling 3 gives 6."]
 
 
+def test_a_long_line_of_an_answer_is_cut(doubling, capsys):
+    check("09.1", lambda x: print("y" * 10_000_000) or 2 * x)
+    assert capsys.readouterr().out.splitlines()[1:4] == [f"{'y' * 200} ... and 9999800 more characters"] * 3
+
+
 def test_a_check_leaves_random_state_and_gradient_mode_as_they_were(doubling):
     def careless(x):
         torch.manual_seed(x), np.random.seed(x), random.seed(x), torch.set_grad_enabled(False)
@@ -252,6 +295,12 @@ def test_a_check_leaves_random_state_and_gradient_mode_as_they_were(doubling):
     check("09.1", careless)
     assert (torch.rand(1), np.random.rand(), random.random()) == expected
     assert torch.is_grad_enabled()
+
+
+def test_a_check_leaves_the_default_type_as_it_was(doubling):
+    check("09.1", lambda x: torch.set_default_dtype(torch.float64) or 2 * x)
+    left, _ = torch.get_default_dtype(), torch.set_default_dtype(torch.float32)
+    assert left is torch.float32
 
 
 def test_a_check_draws_the_same_numbers_each_time(doubling):
@@ -334,6 +383,16 @@ def test_a_solution_leaves_random_state_as_it_was(doubling, cell):
     torch.manual_seed(3)
     cell("import torch\nwith solution('09.1'):\n    torch.rand(9)\n    check('09.1', lambda x: 2 * x)")
     assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize("end", ["", "\n    raise KeyError"])
+def test_a_solution_leaves_gradient_mode_and_default_type_as_they_were(doubling, cell, end):
+    body = "torch.set_grad_enabled(False)\n    torch.set_default_dtype(torch.float64)"
+    with contextlib.suppress(KeyError):
+        cell(f"import torch\nwith solution('09.1'):\n    {body}\n    check('09.1', lambda x: 2 * x){end}")
+    left = torch.is_grad_enabled(), torch.get_default_dtype()
+    torch.set_grad_enabled(True), torch.set_default_dtype(torch.float32)
+    assert left == (True, torch.float32)
 
 
 def test_a_solution_in_a_function_is_refused(doubling):

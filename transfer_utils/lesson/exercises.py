@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from ..runtime.seeding import kept_random_state
 from .checks.registry import find
-from .judging import Condition, Verdict, first_problem, judge
+from .judging import Condition, Verdict, first_problem, judge, kept_settings
 from .solved import remember
 
 _running: list[solution] = []  # the solution whose block is being run
@@ -41,11 +40,13 @@ def check(
     Raises:
         AssertionError: the answer is wrong or open, inside the block of a :class:`solution` or with ``must_pass``.
         ValueError: there is no such exercise, or the solution around it is that of another.
+        TypeError: the number is no text, or the context is not what the exercise needs.
 
     Example:
         >>> check("01.1", 5 * 8 + 5, width=8)
         Exercise 01.1: right.
     """
+    _refuse_what_is_no_text(number)
     if conditions is None:
         exercise = find(number)
         title, verdict = exercise.title, judge(exercise, answer, context)
@@ -66,13 +67,18 @@ def check(
         remember(number, title)
 
 
+def _refuse_what_is_no_text(number: object) -> None:
+    if not isinstance(number, str):
+        raise TypeError(f'the number of an exercise is a text in quotes, such as "01.2", and not {number!r}')
+
+
 class solution:  # noqa: N801 (reads as a statement: with solution("01.2"):)
     """Run a solution where it cannot touch the learner's names.
 
     In the block a name of the notebook can be bound at will, and :func:`check` judges strictly. Afterwards every
     name is bound to what it was bound to before, and one that is new is gone, also after an error: an exercise
-    that was open is open. Random state is put back, too. What an object holds is not: a solution works on objects
-    of its own.
+    that was open is open. Random state, gradient mode and default type are put back, too. What an object holds is
+    not: a solution works on objects of its own.
 
     Args:
         number: that of the exercise; the block must check it.
@@ -80,6 +86,7 @@ class solution:  # noqa: N801 (reads as a statement: with solution("01.2"):)
     Raises:
         AssertionError: the solution is wrong, open, or not checked.
         ValueError: it checks another exercise.
+        TypeError: the number is no text.
         RuntimeError: the block stands in a function, whose names cannot be put back, or inside another solution.
 
     Example:
@@ -90,6 +97,7 @@ class solution:  # noqa: N801 (reads as a statement: with solution("01.2"):)
     """
 
     def __init__(self, number: str) -> None:
+        _refuse_what_is_no_text(number)
         self.number = number
         self.is_right = False
 
@@ -108,14 +116,14 @@ class solution:  # noqa: N801 (reads as a statement: with solution("01.2"):)
         if _running:
             raise RuntimeError(f"The solution {self.number} stands inside the solution {_running[-1].number}.")
         self._names, self._before = frame.f_globals, dict(frame.f_globals)
-        self._random = kept_random_state()
-        self._random.__enter__()
+        self._settings = kept_settings()
+        self._settings.__enter__()
         _running.append(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         _running.remove(self)
-        self._random.__exit__(None, None, None)
+        self._settings.__exit__(None, None, None)
         for name in self._names.keys() - self._before.keys():
             del self._names[name]
         self._names.update(self._before)

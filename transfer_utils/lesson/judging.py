@@ -20,6 +20,7 @@ from .checks.registry import Exercise, NotUsable
 
 Condition = tuple[Callable[[object], bool], str]
 
+LONGEST_LINE = 200  # characters of a line that an answer printed, or of what its error says
 _UNTOUCHED = "open. Fill in the cell above, run it, then run this one again."
 _HAS_GAP = "open. A `...` still stands in the cell above: fill it in, run the cell, then run this one again."
 
@@ -35,18 +36,34 @@ class Verdict:
 def judge(exercise: Exercise, answer: object, context: dict[str, object]) -> Verdict:
     """Judge an answer by the conditions of its exercise.
 
-    The check starts from the same seed each time and leaves random state and gradient mode as they were. What the
-    answer prints is shown when its check is over, or was interrupted: an answer that does not end can be stopped.
+    The check starts from the same seed each time and leaves random state, gradient mode and default type as they were.
+    What the answer prints is shown when its check is over, or was interrupted: an answer that does not end can be
+    stopped.
+
+    Raises:
+        TypeError: the context is not what the exercise needs.
     """
+    conditions = exercise.conditions_of(answer, context)
     if answer is None or answer is ...:
         return Verdict(False, _UNTOUCHED)
-    conditions = exercise.conditions(answer, **context)
-    with kept_random_state(), torch.enable_grad(), _held_back_prints():
+    with kept_settings(), torch.enable_grad(), _held_back_prints():
         set_seed(0)
         problem = _first_problem(conditions, exercise, answer)
     if problem is None:
         return Verdict(True, "right.")
     return Verdict(False, _HAS_GAP if has_a_gap(answer) else f"not yet. {problem}")
+
+
+@contextlib.contextmanager
+def kept_settings() -> Iterator[None]:
+    """Put random state, gradient mode and default type of tensors back when the block is over."""
+    has_gradients, default = torch.is_grad_enabled(), torch.get_default_dtype()
+    try:
+        with kept_random_state():
+            yield
+    finally:
+        torch.set_grad_enabled(has_gradients)
+        torch.set_default_dtype(default)
 
 
 def _first_problem(conditions: Iterator[tuple[object, str]], exercise: Exercise, answer: object) -> str | None:
@@ -63,13 +80,28 @@ def _first_problem(conditions: Iterator[tuple[object, str]], exercise: Exercise,
 
 def _blame(error: Exception, exercise: Exercise, answer: object) -> str:
     """Return whose error it is: the learner's, with their line, or one of the check that could not use the answer."""
-    what = f"{type(error).__name__}: {error}".rstrip(": ")
+    what = _told(error)
     theirs = _files_of(answer) - {exercise.conditions.__code__.co_filename}
     frames = list(traceback.walk_tb(error.__traceback__))
     for frame, line in reversed(frames):
         if frame.f_globals.get("__name__") == "__main__" or frame.f_code.co_filename in theirs:
             return f"Your code raised {what}\n    {_place(frame, line)}"
     return f"The check could not use your answer ({what}). Asked for was {exercise.asked}."
+
+
+def _told(error: Exception) -> str:
+    """Return the class of an error and what it says, if it can say it: the class may be the learner's own."""
+    try:
+        said = str(error)
+    except Exception as second:
+        said = f"(its text cannot be read: {type(second).__name__})"
+    lines = f"{type(error).__name__}: {said}".rstrip(": ").splitlines()
+    return "\n".join(map(_cut, lines[:10]))
+
+
+def _cut(line: str) -> str:
+    more = len(line) - LONGEST_LINE
+    return f"{line[:LONGEST_LINE]} ... and {more} more characters" if more > 0 else line
 
 
 def _files_of(answer: object) -> set[str]:
@@ -88,7 +120,7 @@ def _place(frame: FrameType, line: int) -> str:
 
 @contextlib.contextmanager
 def _held_back_prints(lines: int = 10) -> Iterator[None]:
-    """Show what a block printed only at its end, at most ten lines, also where it was interrupted."""
+    """Show what a block printed only at its end, at most ten lines, long ones cut, also after an interrupt."""
     heard = io.StringIO()
     try:
         with contextlib.redirect_stdout(heard):
@@ -96,7 +128,7 @@ def _held_back_prints(lines: int = 10) -> Iterator[None]:
     finally:
         if said := heard.getvalue().rstrip().splitlines():
             more = [f"... and {len(said) - lines} more lines"] * (len(said) > lines)
-            print("\n".join(["While it was checked, your code printed:", *said[:lines], *more]))
+            print("\n".join(["While it was checked, your code printed:", *map(_cut, said[:lines]), *more]))
 
 
 def first_problem(answer: object, conditions: Sequence[Condition]) -> str | None:
@@ -108,7 +140,7 @@ def first_problem(answer: object, conditions: Sequence[Condition]) -> str | None
             passed, detail = holds(answer), ""
             passed = passed if passed is ... else bool(passed)  # a vector of truths has no truth of its own
         except Exception as error:  # the learner's code may raise anything; it is feedback, not a crash
-            passed, detail = False, f" (Your answer raised {type(error).__name__}: {error})"
+            passed, detail = False, f" (Your answer raised {_told(error)})"
         if passed is ...:
             passed, detail = False, " (Your function returned nothing. Does it end with `return`?)"
         if not passed:

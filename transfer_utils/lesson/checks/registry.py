@@ -30,6 +30,7 @@ may change what it is given.
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -63,6 +64,22 @@ class Exercise:
     conditions: Callable[..., Conditions]
     right: list[Sample] = field(default_factory=list)
     wrong: list[Sample] = field(default_factory=list)
+
+    def conditions_of(self, answer: object, context: dict[str, Any]) -> Conditions:
+        """Return the conditions for an answer.
+
+        Raises:
+            TypeError: the context is not what the exercise needs; the text gives the call.
+        """
+        _, *needed = inspect.signature(self.conditions).parameters.values()
+        required = [parameter.name for parameter in needed if parameter.default is inspect.Parameter.empty]
+        missing = [name for name in required if name not in context]
+        unknown = sorted(context.keys() - {parameter.name for parameter in needed})
+        if missing or unknown:
+            what = f"needs {', '.join(missing)}" if missing else f"knows no {', '.join(unknown)}"
+            call = ", ".join([f'"{self.number}"', self.conditions.__name__, *(f"{name}={name}" for name in required)])
+            raise TypeError(f"the check of exercise {self.number} {what}: check({call})")
+        return self.conditions(answer, **context)
 
 
 _exercises: dict[str, Exercise] = {}
