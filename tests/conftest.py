@@ -27,8 +27,9 @@ def _room_of_its_own(monkeypatch, tmp_path, tmp_path_factory):
     monkeypatch.setenv("TRANSFER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TRANSFER_DOWNLOADS", str(downloads))
     monkeypatch.setenv("TRANSFER_PROGRESS", str(tmp_path / "progress.json"))
+    monkeypatch.setenv("TRANSFER_STUDIES", str(tmp_path / "studies"))  # never those of the checkout
     monkeypatch.setenv("TRANSFER_DEVICE", "cpu")
-    for name in ("TRANSFER_BACKBONE", "TRANSFER_ENCODER", "COURSE_BUILD", "COURSE_STATIC"):
+    for name in ("TRANSFER_BACKBONE", "TRANSFER_ENCODER", "COURSE_BUILD", "COURSE_STATIC", "COURSE_STUDIES"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -11,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 from transfer_utils.__main__ import main
-from transfer_utils.course.studies import list_studies, make_studies, stale_studies
+from transfer_utils.course.studies import end_interrupted, list_studies, make_studies, stale_studies
 from transfer_utils.lesson.studies import files as study_files
 from transfer_utils.lesson.studies.files import read_study
 from transfer_utils.runtime.files import cache_folder, checkout
@@ -44,8 +44,6 @@ def _laptop(monkeypatch, tmp_path):
     monkeypatch.setenv("TRANSFER_PROFILE", "laptop")
     monkeypatch.setenv("RUNS", str(tmp_path / "runs.txt"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    for name in ("COURSE_STUDIES", "TRANSFER_STUDIES"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -108,7 +106,7 @@ def test_a_study_is_made_listed_used_and_grows_stale(write_lesson, runs, tmp_pat
     assert list((cache_folder() / "studies").iterdir()) == []
 
     header, row = list_studies([lesson]).splitlines()
-    assert header.split() == ["study", "profile", "seeds", "commit", "machine", "date", "kB", "state"]
+    assert header.split() == ["study", "profile", "seeds", "commit", "machine", "torch", "date", "kB", "state"]
     assert row.startswith("42 heads  laptop   4  ")
     assert study_files.machine() in row
     assert row.endswith("  fresh")
@@ -179,6 +177,26 @@ def test_ctrl_c_loses_one_run_at_most(write_lesson, runs, tmp_path, monkeypatch,
         assert state(lesson) == "fresh"
 
 
+@pytest.mark.parametrize(("system", "done"), [("nt", ["wait None"]), ("posix", ["wait 2", "signal 2", "wait None"])])
+def test_on_windows_the_child_is_only_waited_for(monkeypatch, system, done):
+    """``send_signal(SIGINT)`` raises ValueError there, and the console has told the child already."""
+    did = []
+
+    class Child:
+        def wait(self, timeout=None):
+            did.append(f"wait {timeout}")
+            if timeout:
+                raise subprocess.TimeoutExpired("child", timeout)
+
+        def send_signal(self, number):
+            did.append(f"signal {int(number)}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("transfer_utils.course.studies.os.name", system)
+        end_interrupted(Child())
+    assert did == done
+
+
 def test_a_cell_that_fails_is_shown_and_what_was_made_is_kept(write_lesson, runs, capfd):
     second = STUDY.replace("heads", "others").replace("run,", "lambda seed: {'a': 1 / (2 - seed)},")
     lesson = write_lesson(OPENING, SIZES, RUN, STUDY, second)
@@ -226,7 +244,7 @@ def made(write_lesson, monkeypatch, tmp_path):
             key = {**key_parts(statements, call, PROFILES[profile]), "data cells": "only known when it runs"}
             one = {seed: study_files.OneRun(flattened({"a": 1.0}), 1, 1, "c0ffee1", "CPU x") for seed in seeds}
             file = study_files.study_file(tmp_path / "studies", lesson.stem[:2], call.name, profile)
-            study_files.write_study(file, study_files.StoredStudy(key, one, 0.02, "2030-01-31", {}))
+            study_files.write_study(file, study_files.StoredStudy(key, one, "2030-01-31", "2.0"))
         return lesson
 
     return make

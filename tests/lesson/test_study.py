@@ -483,7 +483,7 @@ def test_a_wrong_result_is_refused(notebook, monkeypatch, name, returned, proble
         ("study('heads', run, seeds=(0, 0))", "each once"),
         ("study('heads', run, seeds=(0.5,))", "whole numbers"),
         ("study('heads', run, seeds=(-1,))", "none negative"),
-        ("study(name, run, seeds=(0,))", "at the top level of a cell"),
+        ("study(name, run, seeds=(0,))", "at the top level of a cell.*without a magic such as %%time"),
         ("[study('heads', run, seeds=(0,)) for _ in 'ab' if 1 + 1 == 3] or (lambda f: f('heads', run, seeds=(0, 1)))"
          "(study)", None),
     ],
@@ -530,8 +530,7 @@ def test_without_any_source_it_says_so():
 def test_the_file_says_where_it_comes_from(stored):
     found = read_study(stored)
     assert list(found.runs) == [0, 1, 2, 3]
-    assert found.tolerance == 0.02
-    assert set(found.versions) == {"python", "torch"}
+    assert found.torch == torch.__version__
     assert found.key["size.epochs"] == "2"
     assert all(run.seconds >= 0 and run.machine for run in found.runs.values())
 

@@ -1,5 +1,7 @@
 """What a study stores: types, nesting, size, and files that are whole or refused."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from transfer_utils.lesson.studies.results import MANY, differences, flattened, 
 
 def stored_study(*results, **options):
     runs = {seed: OneRun(flattened(result), 1.5, 20.0, "abc1234", "CPU x") for seed, result in enumerate(results)}
-    return StoredStudy(options.get("key", {"run": "def run(): ..."}), runs, 0.02, "2030-01-31", {"torch": "2"})
+    return StoredStudy(options.get("key", {"run": "def run(): ..."}), runs, "2030-01-31", "2.0")
 
 
 def round_trip(*results):
@@ -101,6 +103,58 @@ def test_safetensors_of_something_else_are_refused(tmp_path):
         save_file({"a": torch.ones(1)}, path, metadata=metadata)
         with pytest.raises(DamagedStudy):
             read_study(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "where"),
+    [
+        ("key", {"run": 3}),
+        ("key", ["run"]),
+        ("date", 3),
+        ("versions", {"torch": None}),
+        ("versions", {}),
+        ("seeds", ["0"]),
+        ("seeds", [0, 1]),
+        ("seeds", []),
+        ("runs", [{"seconds": "1", "peak_mb": 1, "commit": "", "machine": ""}]),
+        ("runs", [{"seconds": 1, "peak_mb": 1, "commit": 1, "machine": ""}]),
+        ("runs", [{"seconds": 1, "peak_mb": 1, "commit": "", "machine": "", "more": 1}]),
+        ("path", "a"),
+        ("path", "3"),
+        ("path", "[3]"),
+        ("path", "[]"),
+        ("path", None),
+    ],
+)
+def test_facts_of_another_kind_are_refused(tmp_path, damage, where):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "a.safetensors"
+    facts = {
+        "key": {"run": "x"}, "date": "2030-01-31", "versions": {"torch": "2.0"}, "seeds": [0],
+        "runs": [{"seconds": 1.0, "peak_mb": 1.0, "commit": "", "machine": "CPU x"}],
+    }  # fmt: skip
+
+    def write(path_of_result='["a"]', **changed):
+        tensors = {path_of_result: torch.ones(1, 2)} if path_of_result else {}
+        save_file(tensors, path, metadata={"study": json.dumps({**facts, **changed})})
+
+    write()
+    assert list(read_study(path).runs) == [0]
+    write(where) if damage == "path" else write(**{damage: where})
+    with pytest.raises(DamagedStudy, match="is not a study as this version"):
+        read_study(path)
+
+
+def test_what_was_read_holds_no_file_open(tmp_path):
+    path = tmp_path / "a.safetensors"
+    write_study(path, stored_study({"a": torch.rand(300)}))
+    before = read_study(path).runs[0].results['["a"]']
+    kept = before.clone()
+    with open(path, "r+b") as file:  # in place, as nobody does: a mapped tensor would show it
+        file.seek(-200, 2)
+        file.write(bytes(200))
+    assert torch.equal(before, kept)
 
 
 def test_what_is_too_large_is_not_stored(tmp_path, monkeypatch):

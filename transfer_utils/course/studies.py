@@ -42,18 +42,18 @@ class Status:
 
 
 def list_studies(lessons: Iterable[Path], folder: Path | None = None) -> str:
-    """Return a table of the studies of ``lessons``: profile, seeds, commit, machine, date, size, and whether fresh.
+    """Return a table of the studies of ``lessons``: profile, seeds, commit, machine, PyTorch, date, size, state.
 
     Args:
         folder: where the files lie (default: ``studies`` beside each lesson).
     """
-    rows = [("study", "profile", "seeds", "commit", "machine", "date", "kB", "state")]
+    rows = [("study", "profile", "seeds", "commit", "machine", "torch", "date", "kB", "state")]
     for status in statuses(lessons, folder):
         stored = status.stored
-        known = ("", "", "", "", "")
+        known = ("",) * 6
         if stored:
             size = f"{status.file.stat().st_size / 1000:.0f}"
-            known = (str(len(stored.runs)), stored.commit, stored.machine, stored.date, size)
+            known = (str(len(stored.runs)), stored.commit, stored.machine, stored.torch, stored.date, size)
         rows.append((f"{status.lesson.stem[:2]} {status.name}", status.profile, *known, status.state))
     if len(rows) == 1:
         return "No lesson calls study(...)."
@@ -177,16 +177,22 @@ def _run_cells(lesson: Path, place: Path, profile: str) -> int:
         try:
             return child.wait()
         except KeyboardInterrupt:
-            try:
-                child.wait(2)  # a terminal sends Ctrl-C to the child as well
-            except subprocess.TimeoutExpired:
-                child.send_signal(signal.SIGINT)
-                child.wait()
+            end_interrupted(child)
             return INTERRUPTED
         finally:
             if child.poll() is None:
                 child.terminate()
                 child.wait()
+
+
+def end_interrupted(child: subprocess.Popen) -> None:
+    """Wait for a child after Ctrl-C, which a terminal sends to the child as well; where it did not, pass it on."""
+    try:
+        # Windows knows no SIGINT for one process, and its console always tells the child
+        child.wait(None if os.name == "nt" else 2)
+    except subprocess.TimeoutExpired:
+        child.send_signal(signal.SIGINT)
+        child.wait()
 
 
 def _environment(place: Path, profile: str, scratch: Path) -> Mapping[str, str]:

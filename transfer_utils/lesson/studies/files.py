@@ -51,9 +51,8 @@ class StoredStudy:
 
     key: dict[str, str]
     runs: dict[int, OneRun]
-    tolerance: float
     date: str
-    versions: dict[str, str]
+    torch: str  # its version
 
     @property
     def commit(self) -> str:
@@ -129,9 +128,8 @@ def write_study(path: Path, study: StoredStudy) -> None:
             for name in runs[0].results}  # fmt: skip
     facts = {
         "key": study.key,
-        "tolerance": study.tolerance,
         "date": study.date,
-        "versions": study.versions,
+        "versions": {"torch": study.torch},
         "seeds": list(study.runs),
         "runs": [run.facts for run in runs],
     }
@@ -159,13 +157,34 @@ def read_study(path: Path) -> StoredStudy | None:
     """
     try:
         flat, facts = _read(path)
+        _check(flat, facts)
         runs = {seed: OneRun({name: stacked[i] for name, stacked in flat.items()}, **facts["runs"][i])
                 for i, seed in enumerate(facts["seeds"])}  # fmt: skip
-        return StoredStudy(facts["key"], runs, facts["tolerance"], facts["date"], facts["versions"])
+        return StoredStudy(facts["key"], runs, facts["date"], facts["versions"]["torch"])
     except FileNotFoundError:
         return None
-    except (KeyError, IndexError, TypeError) as error:
+    except DamagedStudy:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise DamagedStudy(f"{path} is not a study as this version of the course writes them.") from error
+
+
+def _check(flat: Flat, facts: dict[str, Any]) -> None:
+    """Raise ``TypeError`` or ``ValueError`` unless the facts are of the kinds that :func:`write_study` writes."""
+    texts = [facts["date"], facts["versions"]["torch"], *facts["key"].values()]
+    texts += [run[name] for run in facts["runs"] for name in ("commit", "machine")]
+    numbers = [run[name] for run in facts["runs"] for name in ("seconds", "peak_mb")]
+    paths = [json.loads(path) for path in flat]
+    if not (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(number, (int, float)) for number in numbers)
+        and all(type(seed) is int for seed in facts["seeds"])
+        and all(isinstance(path, list) and path and all(isinstance(arm, str) for arm in path) for path in paths)
+        and flat
+        and len(facts["seeds"]) == len(set(facts["seeds"])) == len(facts["runs"]) > 0
+        and all(tensor.ndim and len(tensor) == len(facts["seeds"]) for tensor in flat.values())
+    ):
+        raise TypeError("of another kind")
 
 
 def _write(path: Path, flat: Flat, facts: dict[str, Any]) -> None:
@@ -183,7 +202,9 @@ def _read(path: Path) -> tuple[Flat, dict[str, Any]]:
         raise FileNotFoundError(path)
     try:
         with safe_open(path, "pt") as opened:
-            return {name: opened.get_tensor(name) for name in opened.keys()}, json.loads(opened.metadata()["study"])  # noqa: SIM118
+            # cloned: a tensor that is mapped keeps the file open, and Windows replaces no open file
+            flat = {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118
+            return flat, json.loads(opened.metadata()["study"])
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise DamagedStudy(f"{path} is damaged ({error}). Take it from git again, or delete it.") from error
 
@@ -216,8 +237,3 @@ def machine() -> str:
             if line.startswith("model name"):
                 return f"CPU {' '.join(line.partition(':')[2].split())}"
     return f"CPU {platform.processor() or platform.machine()}"
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that results may depend on."""
-    return {"python": platform.python_version(), "torch": torch.__version__}

@@ -64,7 +64,8 @@ def latest_call(statements: Sequence[Statement], name: str) -> Call:
     calls = [call for call in find_calls(statements) if call.name == name]
     if not calls:
         raise ValueError(f"The call of study({name!r}, ...) was not found in the cells. Write it at the top level of a "
-                         "cell, with its name as a text in quotes: "
+                         "cell, with its name as a text in quotes, and without a magic such as %%time, which makes "
+                         "the cell a text: "
                          f'results = lesson.study("{name}", run, seeds=size.seeds)')  # fmt: skip
     return calls[-1]
 

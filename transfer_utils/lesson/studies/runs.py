@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ...evaluation.cost import measure
 from ...runtime.progress import is_build, progress_bar
 from ...runtime.seeding import kept_random_state, set_seed
@@ -23,7 +25,6 @@ from .files import (
     read_study,
     remove_runs,
     run_folder,
-    versions,
     write_run,
     write_study,
 )
@@ -125,8 +126,8 @@ def mismatch(name: str, seed: int, live: OneRun, stored: dict[int, OneRun], tole
     apart = compare(live, stored[seed], tolerance) if seed in stored else ""
     if apart and is_build():
         raise StudyOutgrown(f"Seed {seed} of the study {name!r} is not what is stored: {apart}. The key is the same, "
-                            "so the helper package, a library, or something in the notebook that the key cannot see has "
-                            f"changed. Delete the stored file. {advice()}")  # fmt: skip
+                            "so the helper package, a library, or something in the notebook that the key cannot see "
+                            f"has changed. Delete the stored file. {advice()}")  # fmt: skip
     return f"the stored runs do not fit what ran here: seed {seed}, {apart}" if apart else ""
 
 
@@ -180,8 +181,9 @@ def _duration(seconds: float) -> str:
 # ------------------------------------------------------------ make studies
 
 
-def make(place: Place, run: Run, seeds: tuple[int, ...], key: dict[str, str], tolerance: float,
-          stored: dict[int, OneRun]) -> dict[int, OneRun]:  # fmt: skip
+def make(
+    place: Place, run: Run, seeds: tuple[int, ...], key: dict[str, str], stored: dict[int, OneRun]
+) -> dict[int, OneRun]:
     """Compute and store each run that is missing, then all in one file; say how far it is."""
     title = place.file.name.removesuffix(".safetensors")
     runs = {seed: found for seed in seeds if (found := stored.get(seed) or read_run(place.folder, seed))}
@@ -200,7 +202,7 @@ def make(place: Place, run: Run, seeds: tuple[int, ...], key: dict[str, str], to
         )
     if missing or set(stored) != set(seeds):
         ordered = {seed: runs[seed] for seed in seeds}
-        write_study(place.file, StoredStudy(key, ordered, tolerance, time.strftime("%Y-%m-%d"), versions()))
+        write_study(place.file, StoredStudy(key, ordered, time.strftime("%Y-%m-%d"), torch.__version__))
         remove_runs(place.folder)
         _tell(f"{title}: stored in {place.file.name}, {place.file.stat().st_size / 1000:.0f} kB")
     return runs

@@ -108,7 +108,7 @@ def study(name: str, run: Run, *, seeds: Sequence[int], tolerance: float = 0.02)
     place = Place(study_file(_folder(making), _lesson_number(), name, profile.name), digest(key))
     stored, complaint = find_stored(place, key, seeds)
     if making:
-        return _study(make(place, run, seeds, key, tolerance, stored), seeds)
+        return _study(make(place, run, seeds, key, stored), seeds)
     if is_build() and complaint:
         raise StudyOutgrown(f"The stored runs of the study {name!r} cannot be used: {complaint}. {advice()}")
     runs = {seeds[0]: compute(run, seeds[0])}
