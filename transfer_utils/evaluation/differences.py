@@ -3,7 +3,7 @@
 A difference has two sources of variation: other test items (bootstrap) and other seeds (Student's t). Each interval
 looks at one of them and takes the other as given, so a verdict that asks each interval by itself is given too often
 where both matter. The verdict combines them: towards 0, the squares of the two half-widths are added, as variances of
-independent sources are, and what is left of the difference must be above 0.
+independent sources are, and what is left of the difference must be above 0. Of fewer than ten items nothing is said.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from .method_scores import Labels, Measured, Runs, as_metrics, measure_methods, 
 from .resampling import MetricLike
 from .weighted_metrics import accuracy
 
+MIN_ITEMS = 10  # fewer are often all right or all wrong, and drawn anew they are the same: an interval without a width
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -29,6 +31,8 @@ class Difference:
         over_items: what another test set could have given, the seeds averaged.
         over_seeds: what other seeds could have given, on these items; infinite with one seed.
         seeds: how many seeds there are.
+        items: how many items count: of a metric that is made of shares within classes, those of the smallest class
+            that counts. With fewer than ``MIN_ITEMS`` no method is called higher or lower.
     """
 
     first: str
@@ -37,6 +41,7 @@ class Difference:
     over_items: Interval
     over_seeds: Interval
     seeds: int
+    items: int
 
     @property
     def mean(self) -> float:
@@ -56,12 +61,12 @@ class Difference:
     @property
     def above(self) -> bool:
         """Whether ``first`` is higher: the interval over both sources lies above 0; with one seed, for this seed."""
-        return self.over_both.low > 0
+        return not self._too_few and self.over_both.low > 0
 
     @property
     def below(self) -> bool:
         """Whether ``first`` is lower: the interval over both sources lies below 0; with one seed, for this seed."""
-        return self.over_both.high < 0
+        return not self._too_few and self.over_both.high < 0
 
     @property
     def separated(self) -> bool:
@@ -73,15 +78,22 @@ class Difference:
         """``"higher"``, ``"lower"`` or ``"not separated"``; with one seed ``"higher for this seed"`` and so on.
 
         Of one seed only the items are judged: what another seed gives was not looked at, and may be the opposite.
+        With fewer than ``MIN_ITEMS`` items that count it is ``"too few items"``.
         """
+        if self._too_few:
+            return "too few items"
         said = "higher" if self.above else "lower" if self.below else "not separated"
         return said if self.seeds > 1 else f"{said} for this seed"
+
+    @property
+    def _too_few(self) -> bool:
+        return self.items < MIN_ITEMS
 
     def __str__(self) -> str:
         """Return it as evidence for a claim, with the hyphen as minus: any terminal can print it."""
         seeds = f"over seeds {signed_range(self.over_seeds)}" if self.seeds > 1 else "one seed"
         shown = f"{self.metric} {signed(self.mean)}, over items {signed_range(self.over_items)}, {seeds}"
-        return shown.replace("−", "-")
+        return shown.replace("−", "-") + (", too few items" if self._too_few else "")
 
 
 def differences(
@@ -144,7 +156,9 @@ def _difference(measured: Measured, first: str, second: str) -> Difference:
     value = measured.value[first] - measured.value[second]
     over_items = percentile_interval(value, measured.resampled[first] - measured.resampled[second])
     per_seed = np.subtract(measured.by_seed[first], measured.by_seed[second])
-    return Difference(first, second, measured.metric, over_items, mean_and_interval(per_seed), len(per_seed))
+    return Difference(
+        first, second, measured.metric, over_items, mean_and_interval(per_seed), len(per_seed), measured.items
+    )
 
 
 def _require_pairs(name: str, scores: Tensor, against: str, others: Tensor) -> None:

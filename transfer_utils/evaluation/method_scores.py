@@ -79,12 +79,13 @@ def metric_name(metric: MetricLike) -> str:
 
 @dataclass(frozen=True)
 class Measured:
-    """A metric of all methods: as it is, over the resamples (B,), and seed by seed (S,)."""
+    """A metric of all methods: as it is, over the resamples (B,), and seed by seed (S,); ``items`` that count."""
 
     metric: str
     value: dict[str, float]
     resampled: dict[str, Tensor]
     by_seed: dict[str, list[float]]
+    items: int
 
     def score(self, method: str) -> Score:
         """Return what ``method`` reaches."""
@@ -105,6 +106,7 @@ def measure_methods(
         ValueError: a metric that these labels do not allow, such as the recall of a class without items.
     """
     samples = get_profile().bootstrap_samples if samples is None else samples
+    classes = min(scores.shape[2] for scores in stacked.values())
     found = bootstrap_values(metrics, list(stacked.values()), labels, samples)
     for metric, (values, _) in zip(metrics, found, strict=True):
         if np.isnan(values).any():
@@ -115,6 +117,7 @@ def measure_methods(
             dict(zip(stacked, values, strict=True)),
             dict(zip(stacked, resampled, strict=True)),
             {name: [float(metric(run, labels)) for run in scores] for name, scores in stacked.items()},
+            metric.items_that_count(labels, classes) if isinstance(metric, Metric) else len(labels),
         )
         for metric, (values, resampled) in zip(metrics, found, strict=True)
     ]

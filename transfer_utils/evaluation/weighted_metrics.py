@@ -31,6 +31,7 @@ class Metric:
         name: how it is called in tables, e.g. ``"average precision"``.
         within_classes: made of shares *within* a class only. How many items a class has is then no part of the luck
             that a bootstrap should imitate, and it resamples each class by itself.
+        of_class_1: with two classes, made of what is said about class 1, so that its items are those that count.
 
     Raises, when called:
         ValueError: shapes that do not fit, or negative weights.
@@ -43,8 +44,8 @@ class Metric:
         tensor([[0.7500]], dtype=torch.float64)
     """
 
-    def __init__(self, formula: Weighted, name: str, within_classes: bool) -> None:
-        self.formula, self.name, self.within_classes = formula, name, within_classes
+    def __init__(self, formula: Weighted, name: str, within_classes: bool, of_class_1: bool) -> None:
+        self.formula, self.name, self.within_classes, self.of_class_1 = formula, name, within_classes, of_class_1
         self.__name__, self.__doc__, self.__wrapped__ = formula.__name__, formula.__doc__, formula
 
     def __repr__(self) -> str:
@@ -58,6 +59,20 @@ class Metric:
             return self.formula(runs, labels, _checked_weights(weights, len(labels)))
         values = self.formula(runs, labels, torch.ones(1, len(labels), dtype=torch.float64))[0]
         return float(values[0]) if scores.ndim == 2 else values
+
+    def items_that_count(self, labels: Tensor, classes: int) -> int:
+        """Return of how many items (N,) the metric is made: where classes count, of the smallest that does.
+
+        Example:
+            >>> labels = torch.tensor([0, 0, 0, 0, 1])
+            >>> [metric.items_that_count(labels, classes=2) for metric in (accuracy, recall, balanced_accuracy)]
+            [5, 1, 1]
+        """
+        if self.of_class_1 and classes == 2:
+            return int((labels == 1).sum())
+        if self.within_classes or self.of_class_1:
+            return int(labels.unique(return_counts=True)[1].min())
+        return len(labels)
 
 
 def _checked_runs(scores: Tensor, labels: Tensor) -> Tensor:
@@ -77,9 +92,9 @@ def _checked_weights(weights: Tensor, count: int) -> Tensor:
     return weights.detach().cpu().double()
 
 
-def metric(name: str, *, within_classes: bool) -> Callable[[Weighted], Metric]:
+def metric(name: str, *, within_classes: bool, of_class_1: bool = False) -> Callable[[Weighted], Metric]:
     """Turn a formula ``(scores (S, N, C), labels (N,), weights (B, N)) -> (B, S)`` into a :class:`Metric`."""
-    return lambda formula: Metric(formula, name, within_classes)
+    return lambda formula: Metric(formula, name, within_classes, of_class_1)
 
 
 # ------------------------------------------------------------------ of the guess
@@ -109,7 +124,7 @@ def balanced_accuracy(scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor
     return torch.stack([_found(scores, labels, weights, c) for c in labels.unique()]).nanmean(0)
 
 
-@metric("recall", within_classes=True)
+@metric("recall", within_classes=True, of_class_1=True)
 def recall(scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Return the share of class 1 that is found: of the defects, those that the classifier calls defects.
 
@@ -121,7 +136,7 @@ def recall(scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     return _found(scores, labels, weights, 1)
 
 
-@metric("F1", within_classes=False)
+@metric("F1", within_classes=False, of_class_1=True)
 def f1(scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     r"""Return the harmonic mean of precision and recall, :math:`2 TP / (2 TP + FP + FN)`, of class 1.
 
@@ -162,7 +177,7 @@ def auc(scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     return _over_classes(scores, labels, weights, _area_under_roc)
 
 
-@metric("average precision", within_classes=False)
+@metric("average precision", within_classes=False, of_class_1=True)
 def average_precision(scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     r"""Return the average precision of class 1, :math:`\sum_n (R_n - R_{n-1}) P_n` over falling thresholds.
 

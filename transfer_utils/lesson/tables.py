@@ -32,7 +32,8 @@ def differences(
 
     The verdict is ``higher`` or ``lower`` where both sources of variation together, other items and other seeds, leave
     the difference on one side of 0 (``over_both``). That is more than both intervals lying there. With one seed it
-    reads ``higher for this seed``: other seeds were not looked at.
+    reads ``higher for this seed``: other seeds were not looked at. With fewer than ten items, or ten of a class that
+    counts for the metric, it is ``too few items``.
     Arguments, pairing and errors as in :func:`transfer_utils.evaluation.differences.differences`.
 
     Example:
