@@ -9,7 +9,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from transfer_utils.__main__ import main
 from transfer_utils.course import slides
 from transfer_utils.course.editions import write_notebook
-from transfer_utils.course.slide_cells import cell_html, loaded_from_the_web
+from transfer_utils.course.slide_cells import cell_html
+from transfer_utils.course.slide_safety import loaded_from_the_web
 from transfer_utils.course.slide_text import code_size, formula_html, markdown_html
 from transfer_utils.course.slides import deck_html, slide_count, slides_of, write_slides
 
@@ -198,7 +199,9 @@ def test_pictures_of_the_text_travel_in_the_page_and_badges_become_words(tmp_pat
 
 
 @pytest.mark.parametrize("html", [
-    "<script src='https://a.org/x.js'></script>", "<link rel=stylesheet href=//a.org/x.css>",
+    "<img srcset='images/a.png 1x, https://a.org/x.png 2x'>", "<link rel=preload imagesrcset='a.png,//a.org/b.png 2x'>",
+    "<table background='https://a.org/x.png'>", "<style>p { src: URL(https://a.org/x.png) }</style>",
+    "<link rel=stylesheet href=//a.org/x.css>",
     "<img src='http://a.org/x.png'>", "<div style='background: url(https://a.org/x.png)'>",
     "<style>@import 'https://a.org/x.css';</style>", "<style>p { src: url(\"//a.org/f.woff\") }</style>",
     "<video poster='https://a.org/x.png'>", "<svg><image href='https://a.org/x.png'/></svg>",
@@ -207,6 +210,87 @@ def test_what_would_be_loaded_from_the_web_is_found_and_refused(html, tmp_path):
     assert [address.partition("//")[2][:5] for address in loaded_from_the_web(html)] == ["a.org"]
     with pytest.raises(ValueError, match="01.ipynb: the slides would load .*a.org"):
         deck_html(new_notebook(cells=[text(html, "slide")]), tmp_path / "01.ipynb")
+
+
+@pytest.mark.parametrize("html", [
+    "<script>fetch('https://a.org/x')</script>", "<SCRIPT src='https://a.org/x.js'></SCRIPT>",
+    "<iframe src='x.html'></iframe>",
+    "<iframe srcdoc='&lt;img src=//a.org/x.png>'></iframe>", "<object data='x.svg'></object>", "<embed src='x.svg'>",
+    "<meta http-equiv='refresh' content='0; url=https://a.org'>", "<img src='data:,' onerror='go()'>",
+    "<a href='javascript:go()'>a</a>", "<base href='/'>",
+])  # fmt: skip
+def test_what_runs_or_leads_away_by_itself_is_refused_on_slides_and_in_notes(html, tmp_path):
+    cells = ([text(html, "slide")], [displayed(text_html=html)], [displayed(text_markdown=html)],
+             [text("a", "slide"), text(html, "notes")])  # fmt: skip
+    for shown_there in cells:
+        with pytest.raises(
+            ValueError, match=r"01.ipynb, slide 1: <[a-z]+.*> stands on it, .* Tag the cell hide-output"
+        ):
+            deck_html(new_notebook(cells=shown_there), tmp_path / "01.ipynb")
+
+
+def test_code_about_scripts_and_frames_is_allowed(tmp_path):
+    words = "<script> <iframe> onclick='x' </section>"
+    cells = [text(f"`{words}`\n\n```\n{words}\n```", "slide"), code(f'x = "{words}"'), displayed(text_plain=words)]
+    assert deck_html(new_notebook(cells=cells), tmp_path / "01.ipynb").count("&lt;iframe&gt;") == 4
+
+
+TABLE = ("<div>\n<style scoped>\n    .dataframe tbody tr th {\n        vertical-align: top;\n    }\n</style>\n"
+         '<table border="1" class="dataframe"><tbody><tr><th>0</th></tr></tbody></table>\n</div>')  # fmt: skip
+
+
+def test_the_style_of_an_output_counts_only_in_outputs():
+    drawn = shown(displayed(text_html=TABLE))
+    assert re.search(
+        r"<style scoped>[.]output {\s+[.]dataframe tbody tr th {\s+vertical-align: top;\s+} }</style>", drawn
+    )
+    assert '<table border="1" class="dataframe">' in drawn
+    hides = "<style>body { display: none }</style>"
+    for form in ("text_html", "text_markdown"):
+        assert "<style>.output {body { display: none } }</style>" in shown(displayed(**{form: hides}))
+    assert "body" not in shown(displayed(text_html="<style>a {} } body { display: none } {</style>"))
+    assert "'}'" in shown(displayed(text_html="<style>a { content: '}' }</style>"))
+
+
+@pytest.mark.parametrize("html", ["<style>body { }", "<!-- a"])
+def test_an_output_that_would_hide_the_next_slides_is_refused(html):
+    with pytest.raises(ValueError, match="without .*, and would hide what comes after it"):
+        shown(displayed(text_html=html))
+
+
+@pytest.mark.parametrize(("html", "safe"), [
+    ("a</section>b", "a&lt;/section&gt;b"), ("a<section id='x'>b", "a&lt;section id=&#x27;x&#x27;&gt;b"),
+    ("<section>a</section>", "<section>a</section>"),
+    ("</SECTION ><section>a</section>", "&lt;/SECTION &gt;<section>a</section>"),
+])  # fmt: skip
+def test_a_loose_section_does_not_end_the_slide(html, safe, written):
+    assert safe in shown(displayed(text_html=html))
+    page = written(text("first", "slide"), displayed(text_html=html), text(html), text(html, "notes"))
+    assert page.count(safe) == 3
+    assert page.count("<section") == page.count("</section>") == 2 + 3 * safe.count("<section")
+
+
+@pytest.mark.parametrize("image", [
+    '<img src="images/0.png" width="3">', "<p>\n<IMG alt='a' src='images/0.png'>\n</p>",
+    "words <img src=images/0.png> more", "<img data-src='x.png' src='images/0.png'>",
+])  # fmt: skip
+def test_pictures_of_html_travel_in_the_page_too(image, tmp_path, image_tree):
+    image_tree({"images": 1}, root=tmp_path)
+    for cell in (text(image), displayed(text_html=image), displayed(text_markdown=image)):
+        drawn = shown(cell, folder=tmp_path)
+        assert re.search(r'(?i)<img[^>]* src="data:image/png;base64,', drawn)
+        assert "images/0.png" not in drawn
+        with pytest.raises(ValueError, match="images/0.png is not where the notebook looks for it"):
+            shown(cell, folder=tmp_path / "images")
+
+
+def test_attached_pictures_travel_in_the_page_and_missing_ones_are_named():
+    cell = text("<img src='attachment:a.png'> ![b](attachment:a.png)")
+    cell.attachments = {"a.png": {"image/png": PNG}}
+    assert shown(cell).count(f'src="data:image/png;base64,{PNG}"') == 2
+    for source in ("<img src='attachment:b.png'>", "![b](attachment:b.png)"):
+        with pytest.raises(ValueError, match="attachment:b.png is not where"):
+            shown(text(source))
 
 
 def test_links_and_words_about_the_web_are_allowed():

@@ -6,12 +6,15 @@ import html
 import re
 from pathlib import Path
 
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath, MathInlineParser
+from nbconvert.filters.markdown_mistune import InvalidNotebook, IPythonRenderer, MarkdownWithMath, MathInlineParser
+
+from .slide_safety import is_web_address
 
 # Code and printed text: as large as the longest line allows, in pixels of a page that is 1280 wide.
 LINE_WIDTH, LARGEST_CODE, SMALLEST_CODE, SENTENCE = 1120, 24, 18, 22
 # In HTML between Markdown, such as a <summary>: a tag, which is left as it is, or a formula.
 _TEXT_FORMULA = re.compile(r"<[^>]*>|(?<![$\\])\$([^$<>\n]+)(?<!\\)\$")
+_IMG = re.compile(r"(<img\b[^>]*?\ssrc\s*=\s*)(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"']+))", re.IGNORECASE)  # up to its file
 CHARACTER_WIDTH = 0.605  # of the size; DejaVu Sans Mono, the widest of the usual fonts of programs
 
 
@@ -78,9 +81,14 @@ def markdown_html(source: str, folder: Path, decks: set[str], attachments: dict 
     return MarkdownWithMath(renderer=renderer, inline=_Inline(hard_wrap=False)).render(source)
 
 
-def is_web_address(url: str) -> bool:
-    """Return whether ``url`` leads out of this machine."""
-    return url.strip().lower().startswith(("http://", "https://", "//"))
+def embedded(content: str, folder: Path, attachments: dict | None = None) -> str:
+    """Return HTML whose ``<img>`` hold their files; those of the web, and embedded ones, are left as they are.
+
+    Raises:
+        ValueError: a picture is missing.
+    """
+    renderer = _Renderer(folder, set(), attachments or {})
+    return _IMG.sub(lambda found: f'{found[1]}"{renderer.picture(found[2] or found[3] or found[4] or "")}"', content)
 
 
 class _Renderer(IPythonRenderer):
@@ -107,19 +115,29 @@ class _Renderer(IPythonRenderer):
             f'<pre class="printed" style="font-size: {code_size(code, SENTENCE)}px">{html.escape(code.rstrip())}</pre>'
         )
 
+    def picture(self, url: str) -> str:
+        """Return the address of a picture with the picture in it."""
+        if is_web_address(url) or url.lower().startswith("data:"):
+            return url
+        try:
+            drawn = self._embed_image_or_attachment(html.unescape(url))
+        except (InvalidNotebook, OSError):
+            drawn = ""
+        if not drawn.startswith("data:"):
+            raise ValueError(f"The picture {url} is not where the notebook looks for it.")
+        return drawn
+
     def block_html(self, html: str) -> str:  # not as nbconvert reads it, which would close a <details> at once
+        html = embedded(html, Path(self.path), self.attachments)
         return _TEXT_FORMULA.sub(lambda found: formula_html(found[1]) if found[1] else found[0], html) + "\n"
 
     def inline_html(self, html: str) -> str:
-        return html
+        return embedded(html, Path(self.path), self.attachments)
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
         if is_web_address(url):
             return text
-        drawn = super().image(text, url, title)
-        if 'src="data:' not in drawn:
-            raise ValueError(f"The picture {url} is not where the notebook looks for it.")
-        return f'<span class="picture">{drawn}</span>'
+        return f'<span class="picture">{super().image(text, self.picture(url), title)}</span>'
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
         lesson = re.fullmatch(r"(?:\./)?(\w+)\.ipynb(?:#.*)?", url)

@@ -35,7 +35,8 @@ from nbformat import NotebookNode
 
 from ..runtime.files import write_atomically
 from .editions import read_notebook
-from .slide_cells import cell_html, loaded_from_the_web
+from .slide_cells import cell_html
+from .slide_safety import loaded_from_the_web, refuse_what_acts, without_loose_sections
 from .slide_text import markdown_html
 
 NEEDED = {"sphinx_revealjs": "sphinx-revealjs", "latex2mathml": "latex2mathml"}  # module -> what pip calls it
@@ -122,7 +123,7 @@ def deck_html(notebook: NotebookNode, path: Path, decks: set[str] = frozenset())
         decks: names of the lessons to whose slides a link may lead.
 
     Raises:
-        ValueError: a slide is empty, cannot be drawn, or would load something from the web.
+        ValueError: a slide is empty, cannot be drawn, holds a script or a frame, or would load something from the web.
     """
     import jinja2
 
@@ -153,7 +154,8 @@ def _drawn(slide: Slide, number: int, folder: Path, decks: set[str]) -> dict:
     blocks = ["\n".join(filter(None, (cell_html(cell, folder, decks) for cell in cells))) for cells in slide.blocks]
     if not any(blocks):
         raise ValueError("nothing is shown on it. Was the notebook run? Or do tags hide both code and outputs?")
-    notes = "\n".join(markdown_html(cell.source, folder, decks) for cell in slide.notes)
+    notes = without_loose_sections("\n".join(markdown_html(cell.source, folder, decks) for cell in slide.notes))
+    refuse_what_acts("\n".join([*blocks, notes]))
     return {"number": number, "first": blocks[0], "fragments": list(filter(None, blocks[1:])), "notes": notes,
             "is_title": "<h1" in blocks[0]}  # fmt: skip
 
