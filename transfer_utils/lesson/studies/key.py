@@ -19,8 +19,9 @@ from typing import Any
 
 from ...data.labelled import Labelled, Splits
 from ...runtime.profile import PROFILES, Profile
-from .names_read import Use, last_name
+from .names_read import Use
 from .normalised import normalised
+from .roots import last_name
 from .slicing import Statement, settings_kind, slice_from, statements_of, uses_of
 
 # Options of study() that say which runs are wanted or how they are judged, not what a run is.

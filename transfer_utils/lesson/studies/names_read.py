@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from .roots import held_by, last_name, names_in, root_of, with_held
 
 # Calls whose result is thrown away are there for what they change (freeze(model)), but these only show something.
 REPORTING = {"print", "display", "claim", "check", "quiz", "record", "explore", "show", "study", "differences",
              "report_difference", "report_runs", "print_environment", "ledger_table", "close"}  # fmt: skip
 # Functions of the course that change their first argument and also return something.
-CHANGERS = {"fit", "freeze", "unfreeze", "replace_head", "add_lora", "add_adapters", "merge_lora", "switch_task"}
+CHANGERS = {"fit", "freeze", "unfreeze", "replace_head", "add_lora", "add_adapters", "merge_lora", "switch_task",
+            "setattr"}  # fmt: skip
+# Methods that change their object and also return something; with them all whose names end in one underscore.
+IN_PLACE = {"load_state_dict", "apply"}
 
 
 @dataclass(frozen=True)
@@ -22,9 +28,20 @@ class Use:
     called: bool = False
 
 
-def last_name(function: ast.expr) -> str:
-    """Return ``c`` for ``a.b.c`` and for ``c``, else an empty text."""
-    return getattr(function, "attr", getattr(function, "id", ""))
+@dataclass(frozen=True)
+class Argument:
+    """An argument of a call: of ``function``, by its position or by its name."""
+
+    function: str
+    place: int | str
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a function does to its arguments: their names, and changes as in ``NameReader.may_change``."""
+
+    parameters: tuple[str, ...]
+    changes: frozenset[tuple[str, str | Argument]]
 
 
 class NameReader(ast.NodeVisitor):
@@ -35,7 +52,9 @@ class NameReader(ast.NodeVisitor):
         stored: names that were stored on some way.
         changed: ``x`` of ``x[0] = 1``, ``x.a = 1``, ``x += 1``.
         may_change: ``x`` of ``x.append(1)`` and ``freeze(x)``, each with the empty text; for ``a.f(x)`` also x with a,
-            since x counts where a is a module.
+            since x counts where a is a module; for ``y = f(x)`` x as an argument of f, if the notebook's f changes it.
+        holds: for a name, those whose object, or a part of it, it may be: p and x of ``for p in x.parameters()``.
+        effects: of the functions defined here.
         reads: names read before they were bound here.
         late: names that functions defined here read when they are called.
     """
@@ -44,7 +63,9 @@ class NameReader(ast.NodeVisitor):
         self.bound = set(bound)
         self.stored: set[str] = set()
         self.changed: set[str] = set()
-        self.may_change: set[tuple[str, str]] = set()
+        self.may_change: set[tuple[str, str | Argument]] = set()
+        self.holds: dict[str, set[str]] = {}
+        self.effects: dict[str, Effect] = {}
         self.reads: set[Use] = set()
         self.late: set[Use] = set()
 
@@ -57,6 +78,13 @@ class NameReader(ast.NodeVisitor):
         if name:
             self.bound.add(name)
             self.stored.add(name)
+
+    def _change(self, names: set[str], via: str | Argument = "") -> None:
+        self.may_change |= {(name, via) for name in with_held(names, self.holds)}
+
+    def _hold(self, target: ast.expr, names: set[str]) -> None:
+        self.holds |= {node.id: names for node in ast.walk(target)
+                       if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}  # fmt: skip
 
     def _read(self, name: str, attribute: str = "", called: bool = False) -> None:
         if name not in self.bound:
@@ -72,7 +100,8 @@ class NameReader(ast.NodeVisitor):
 
     def visit_Attribute(self, node: ast.Attribute) -> None:  # noqa: N802, D102
         if not isinstance(node.ctx, ast.Load):
-            self.changed |= _root(node)
+            self.changed |= root_of(node)
+            self._change(root_of(node))
         if isinstance(node.value, ast.Name):
             self._read(node.value.id, node.attr)
         else:
@@ -80,7 +109,8 @@ class NameReader(ast.NodeVisitor):
 
     def visit_Subscript(self, node: ast.Subscript) -> None:  # noqa: N802, D102
         if not isinstance(node.ctx, ast.Load):
-            self.changed |= _root(node)
+            self.changed |= root_of(node)
+            self._change(root_of(node))
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:  # noqa: N802, D102
@@ -89,21 +119,34 @@ class NameReader(ast.NodeVisitor):
         else:
             self.visit(node.func)
         self._all([*node.args, *node.keywords])
-        if last_name(node.func) in CHANGERS and node.args:
-            self.may_change |= {(name, "") for name in _root(node.args[0])}
+        name = last_name(node.func)
+        if name in CHANGERS and node.args:
+            self._change(root_of(node.args[0]))
+        elif isinstance(node.func, ast.Attribute) and (name in IN_PLACE or re.search(r"[^_]_$", name)):
+            self._call_changes(node)
+        elif isinstance(node.func, ast.Name) and name not in REPORTING:
+            places = [*enumerate(node.args), *((given.arg, given.value) for given in node.keywords if given.arg)]
+            for place, given in places:
+                self._change(root_of(given), Argument(name, place))
 
     def visit_Expr(self, node: ast.Expr) -> None:  # noqa: N802, D102
         self.visit(node.value)
         call = node.value.value if isinstance(node.value, ast.Await) else node.value
         if isinstance(call, ast.Call) and last_name(call.func) not in REPORTING:
-            owner = _root(call.func) if isinstance(call.func, ast.Attribute) else set()
-            given = _root(call.args[0]) if call.args else set()
-            self.may_change |= {(name, "") for name in owner} | {(name, "".join(owner)) for name in given}
+            self._call_changes(call)
+
+    def _call_changes(self, call: ast.Call) -> None:
+        """Note that a call changes its object, and its first argument where the object is a module."""
+        owner = root_of(call.func, through_methods=True) if isinstance(call.func, ast.Attribute) else set()
+        self._change(owner)
+        self._change(root_of(call.args[0]) if call.args else set(), "".join(owner))
 
     # ------------------------------------------------- order of evaluation
 
     def visit_Assign(self, node: ast.Assign) -> None:  # noqa: N802, D102
         self._all([node.value, *node.targets])
+        for target in node.targets:
+            self._hold(target, held_by(node.value))
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:  # noqa: N802, D102
         if node.value is not None:
@@ -114,6 +157,7 @@ class NameReader(ast.NodeVisitor):
         if isinstance(node.target, ast.Name):
             self._read(node.target.id)
             self._store(node.target.id)
+            self._change(self.holds.get(node.target.id, set()))  # p *= 0 changes a tensor in place
         else:
             self.visit(node.target)
 
@@ -121,7 +165,9 @@ class NameReader(ast.NodeVisitor):
         self._all([node.value, node.target])
 
     def visit_For(self, node: ast.For) -> None:  # noqa: N802, D102
-        self._all([node.iter, node.target, *node.body, *node.orelse])
+        self._all([node.iter, node.target])
+        self._hold(node.target, names_in(node.iter))
+        self._all([*node.body, *node.orelse])
 
     visit_AsyncFor = visit_For  # noqa: N815
 
@@ -152,7 +198,9 @@ class NameReader(ast.NodeVisitor):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:  # noqa: N802, D102
         arguments = node.args
         self._all([*node.decorator_list, *arguments.defaults, *arguments.kw_defaults])
-        self._later(node.body, arguments)
+        body = self._later(node.body, arguments)
+        parameters = tuple(given.arg for given in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs])
+        self.effects[node.name] = Effect(parameters, frozenset(c for c in body.may_change if c[0] in parameters))
         self._store(node.name)
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
@@ -161,7 +209,7 @@ class NameReader(ast.NodeVisitor):
         self._all([*node.args.defaults, *node.args.kw_defaults])
         self._later([node.body], node.args)
 
-    def _later(self, body: Sequence[ast.AST], arguments: ast.arguments) -> None:
+    def _later(self, body: Sequence[ast.AST], arguments: ast.arguments) -> NameReader:
         """Note what the body of a function reads from outside; of its own names, all count as bound from the start."""
         own = {node.arg for node in ast.walk(arguments) if isinstance(node, ast.arg)}
         first = NameReader()
@@ -173,6 +221,7 @@ class NameReader(ast.NodeVisitor):
         read = second.reads | second.late | {Use(name) for name in outside}
         # an enclosing function's names are its own; at the top level all names are global, and looked up late
         self.late |= {use for use in read if use.name not in own | (first.stored - outside)}
+        return second
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:  # noqa: N802, D102
         self._all([*node.decorator_list, *node.bases, *node.keywords])
@@ -192,8 +241,11 @@ class NameReader(ast.NodeVisitor):
 
     def _comprehension(self, node: ast.ListComp | ast.DictComp, elements: list[ast.expr]) -> None:
         inner = NameReader(self.bound)
+        inner.holds = dict(self.holds)
         for part in node.generators:
-            inner._all([part.iter, part.target, *part.ifs])
+            inner._all([part.iter, part.target])
+            inner._hold(part.target, names_in(part.iter))
+            inner._all(part.ifs)
         own = set(inner.stored)
         inner._all(elements)
         self.reads |= inner.reads
@@ -223,10 +275,3 @@ class NameReader(ast.NodeVisitor):
     def visit_MatchMapping(self, node: ast.MatchMapping) -> None:  # noqa: N802, D102
         self.generic_visit(node)
         self._store(node.rest)
-
-
-def _root(node: ast.expr) -> set[str]:
-    """Return ``{"x"}`` for ``x``, ``x.a``, ``x[0].b``, and nothing for what does not start with a name."""
-    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
-        node = node.value
-    return {node.id} if isinstance(node, ast.Name) else set()

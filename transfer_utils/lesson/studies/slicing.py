@@ -4,18 +4,20 @@ A notebook is a list of cells, in the order in which they ran. Each name that a 
 the latest top-level statement before it that binds or changes the name, and so on. So two notebooks can be compared on
 any machine, without running them.
 
-What is not seen: a change through a second name of the same object, and a global changed inside a function.
+What is not seen: most changes through a second name of the same object, changes by a method of a class of the notebook
+in an assignment, and a global changed inside a function. The live seed of a study is compared for their sake.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .names_read import NameReader, Use, last_name
+from .names_read import Argument, Effect, NameReader, Use
 from .normalised import normalised
+from .roots import last_name, with_held
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,11 @@ class Statement:
     node: ast.stmt
     source: str
     binds: frozenset[str]
-    may_change: frozenset[tuple[str, str]]
+    may_change: frozenset[tuple[str, str | Argument]]
     reads: frozenset[Use]
     late: frozenset[Use]
+    holds: Mapping[str, set[str]] = field(default_factory=dict)
+    effects: Mapping[str, Effect] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
         """Return what the statement says about ``name``: of an import, only that name."""
@@ -69,9 +73,11 @@ def _statement(node: ast.stmt, cell: str) -> Statement:
         node,
         _source_of(node, cell),
         binds,
-        frozenset((name, via) for name, via in reader.may_change if name not in binds),
+        frozenset(reader.may_change),
         frozenset(reader.reads | chained),
         frozenset(reader.late),
+        reader.holds,
+        reader.effects,
     )
 
 
@@ -104,16 +110,18 @@ def slice_from(statements: Sequence[Statement], uses: Iterable[Use], at: int) ->
     Names inside functions are looked up where the function is used, as Python does: a helper that was defined after
     the function, or anew, counts in its latest form.
     """
-    found, seen = Slice(), set()
+    found, seen, changes = Slice(), set(), changed_by(statements)
 
     def follow(use: Use, before: int, late: int) -> None:
-        index = _latest(statements, use.name, before)
+        index = _latest(statements, changes, use.name, before)
         if index is None:
             return
         if settings_kind(statements[index].node):
             found.settings.setdefault((use.name, index), set()).add(use.attribute)
             return
         found.statements.setdefault(use.name, set()).add(index)
+        if use.name not in statements[index].binds:  # changed through another name: what it was before counts too
+            follow(use, index, late)
         if (index, late) in seen:
             return
         seen.add((index, late))
@@ -129,7 +137,7 @@ def slice_from(statements: Sequence[Statement], uses: Iterable[Use], at: int) ->
     return found
 
 
-def _latest(statements: Sequence[Statement], name: str, before: int) -> int | None:
+def _latest(statements: Sequence[Statement], changes: Sequence[set[str]], name: str, before: int) -> int | None:
     """Return the number of the latest statement that binds or changes ``name``; ``None``: it is not the notebook's."""
     changed = None
     for index in range(before - 1, -1, -1):
@@ -137,18 +145,43 @@ def _latest(statements: Sequence[Statement], name: str, before: int) -> int | No
         if name in statement.binds:
             fixed = isinstance(statement.node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef))
             return index if changed is None or fixed or settings_kind(statement.node) else changed
-        if changed is None and any(name == other and _can_change(statements, via, index)
-                                   for other, via in statement.may_change):  # fmt: skip
+        if changed is None and name in changes[index]:
             changed = index
     return None
 
 
-def _can_change(statements: Sequence[Statement], via: str, before: int) -> bool:
-    """Return whether a call through ``via`` can change its argument: ``module.f(x)`` can, ``object.method(x)`` not."""
-    if not via:
-        return True
-    bound = next((s for s in reversed(statements[:before]) if via in s.binds), None)
-    return bound is not None and isinstance(bound.node, (ast.Import, ast.ImportFrom))
+def changed_by(statements: Sequence[Statement]) -> list[set[str]]:
+    """Return for each statement the names whose objects it may change without binding them."""
+    modules: set[str] = set()
+    effects: dict[str, Effect] = {}
+    holds: dict[str, set[str]] = {}
+    changes = []
+    for statement in statements:
+        names = {name for name, via in statement.may_change if _can_change(via, modules, effects)}
+        changes.append(with_held(names, holds) - statement.binds)
+        is_import = isinstance(statement.node, (ast.Import, ast.ImportFrom))
+        modules = modules | statement.binds if is_import else modules - statement.binds
+        effects |= statement.effects
+        holds |= statement.holds
+    return changes
+
+
+def _can_change(via: str | Argument, modules: set[str], effects: Mapping[str, Effect],
+                asked: frozenset[Argument] = frozenset()) -> bool:  # fmt: skip
+    """Return whether a call through ``via`` can change its argument.
+
+    ``module.f(x)`` can, ``object.method(x)`` not; a function of the notebook can, if its body changes that argument.
+    """
+    if not isinstance(via, Argument):
+        return not via or via in modules
+    effect = effects.get(via.function)
+    if effect is None or via in asked:
+        return False
+    place = via.place
+    if isinstance(place, int):
+        place = effect.parameters[place] if place < len(effect.parameters) else ""
+    return any(name == place and _can_change(deeper, modules, effects, asked | {via})
+               for name, deeper in effect.changes)  # fmt: skip
 
 
 def settings_kind(node: ast.stmt) -> str:
