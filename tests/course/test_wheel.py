@@ -25,6 +25,11 @@ from transfer_utils.runtime import files
 from transfer_utils.lesson.studies import files as study_files
 print(files.checkout(), transfer_utils.__file__, study_files.__file__, sep="|")
 """
+STORED = """
+from transfer_utils.lesson.studies.files import read_study, studies_folder, study_file
+file = study_file(studies_folder(), "01", "heads", "laptop")
+print(file, *read_study(file).runs, sep="|")
+"""
 
 
 def sources():
@@ -87,18 +92,32 @@ def installed(wheel, tmp_path_factory):
     return python, guarded(folder, paths=())
 
 
-def test_without_a_checkout_studies_and_checks_come_from_the_wheel(installed, tmp_path):
+def printed_by(source, installed, folder):
+    """Run a source beside the wheel and return what it printed, parted at the strokes."""
     python, environment = installed
-    command = [python, "-c", HERE]
-    ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    environment = {name: value for name, value in environment.items() if name != "TRANSFER_STUDIES"}
+    command = [python, "-c", source]
+    ended = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
-    root, package, studies = ended.stdout.strip().split("|")
+    return ended.stdout.strip().split("|")
+
+
+def test_without_a_checkout_studies_and_checks_come_from_the_wheel(installed, tmp_path):
+    python = installed[0]
+    root, package, studies = printed_by(HERE, installed, tmp_path)
     assert root == "None"
     environment_folder = str(python.parents[1])
     assert package.startswith(environment_folder)
     assert studies.startswith(environment_folder)
     assert (Path(package).parent / "studies").is_dir()
     assert (Path(package).parent / "lesson" / "checks" / "lesson_01.py").is_file()
+
+
+def test_the_wheel_reads_the_stored_runs_it_carries(installed, tmp_path):
+    """Through the lookup of the package itself, which no variable helps."""
+    file, *seeds = printed_by(STORED, installed, tmp_path)
+    assert file.startswith(str(installed[0].parents[1]))
+    assert seeds == [str(seed) for seed in range(10)]
 
 
 def test_lesson_01_runs_beside_the_wheel(installed, tmp_path):
