@@ -15,18 +15,18 @@ from vocabulary import wrong_words
 
 from transfer_utils.course.editions import cells_tagged, exercise_number, tags
 from transfer_utils.course.headlines import claims_of, questions_of
+from transfer_utils.course.slides import STARTS, TYPES
 from transfer_utils.course.times import time_is_stated
+from transfer_utils.lesson.headings import TERMS, exercise_headings
 
 MOST_CELLS, MOST_CELLS_OF_FIRST = 60, 45
 LONGEST_ON_AVERAGE, LONGEST_CELL, LONGEST_CORE = 8, 25, 30  # lines
 MOST_HELPERS = 12
-SLIDE_TYPES = ("slide", "subslide", "fragment", "skip", "notes", "-")
 FEWEST_SLIDES, MOST_SLIDES, FEWEST_NOTES, LONGEST_ON_SLIDE = 12, 20, 3, 12
 FEWEST_QUESTIONS = 3
 FEWEST_EXERCISES, MOST_EXERCISES = 3, 4
 SECTIONS = ("When this fails", "What to remember", "Where it comes from")
 FEWEST_WORDS, MOST_WORDS = 5, 20  # for each line of code; 8 to 12 is the aim
-TERMS = re.compile(r"\*\(difficulty [1-5]/5, importance [1-5]/5, \d+ minutes?\)\*$")
 
 
 def cells(notebook, path):
@@ -88,8 +88,8 @@ def _counted_as(name):
 def slides(notebook, path):
     """Every cell has a slide type; 12 to 20 slides, three notes or more, and at most 12 lines of code on a slide."""
     kinds = {cell.id: cell.metadata.get("slideshow", {}).get("slide_type") for cell in notebook.cells}
-    complaints = [f"cell {name} has no slide type" for name, kind in kinds.items() if kind not in SLIDE_TYPES]
-    number = sum(kind in ("slide", "subslide") for kind in kinds.values())
+    complaints = [f"cell {name} has no slide type" for name, kind in kinds.items() if kind not in TYPES]
+    number = sum(kind in STARTS for kind in kinds.values())
     if not FEWEST_SLIDES <= number <= MOST_SLIDES:
         complaints.append(f"{number} slides, {FEWEST_SLIDES} to {MOST_SLIDES} are right")
     if (spoken := list(kinds.values()).count("notes")) < FEWEST_NOTES:
@@ -128,11 +128,11 @@ def exercises(notebook, path):
     checks = path.parent.parent / f"transfer_utils/lesson/checks/lesson_{path.stem[:2]}.py"
     if not checks.is_file():
         complaints.append(f"transfer_utils/lesson/checks/{checks.name} is not there")
+    found = [heading for cell in markdown(notebook) for heading in exercise_headings(cell.source)]
+    with_terms = {heading.number for heading in found if heading.has_terms}
     for number in numbers:
-        line = next((line for _, line in headings(notebook) if line.startswith(f"### {number} ")), "")
-        if not TERMS.search(line):
-            complaints.append(f"the heading of {number} does not end in "
-                              "*(difficulty 2/5, importance 4/5, 10 minutes)*")  # fmt: skip
+        if number not in with_terms:
+            complaints.append(f"the heading of {number} does not end in {TERMS}")
     complaints += [f"the check of {exercise_number(cell)} is not the one call check({exercise_number(cell)!r}, ...)"
                    for cell in cells_tagged(notebook, "check") if not _is_one_check(cell)]  # fmt: skip
     solutions = [cell for cell in cells_tagged(notebook, "solution") if cell.cell_type == "code"]

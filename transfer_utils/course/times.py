@@ -18,6 +18,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from ..lesson.headings import TERMS, exercise_headings
 from .editions import read_notebook, tags, write_notebook
 
 WORDS_A_MINUTE, MINUTES_A_CELL, MINUTES_A_PICTURE, ROUNDED_TO = 150, 0.5, 0.5, 5
@@ -25,8 +26,6 @@ NOT_COUNTED = {"setup", "exercise", "check", "solution"}
 
 _STATED = re.compile(r"(?<=\*Time:\*)(?P<time>(?:(?!\n\n)[^.]|(?<=\d)\.(?=\d))*)(?=\.)")  # 1.5 goes on
 _PICTURE = re.compile(r"!\[[^\]]*\]\((?P<target>[^)]*)\)")
-_EXERCISE = re.compile(r"^### +(?P<number>\d\d\.\d+)\b(?P<rest>.*)$", re.M)
-_MINUTES = re.compile(r"(\d+) minutes?\)")
 _NOT_WORDS = re.compile(
     r"```.*?```|~~~.*?~~~|\$\$.*?\$\$|\$[^$\n]+\$|\\\\?\(.*?\\\\?\)|\\\\?\[.*?\\\\?\]"  # code blocks and formulas
     r"|<!--.*?-->|</?[a-zA-Z][^>]*>|\]\([^)]*\)|https?://\S+",  # tags and addresses
@@ -76,11 +75,10 @@ def exercise_minutes(notebook: NotebookNode) -> int:
     """
     minutes = 0
     for cell in notebook.cells:
-        for heading in _EXERCISE.finditer(cell.source) if cell.cell_type == "markdown" else ():
-            if not (found := _MINUTES.search(heading["rest"])):
-                raise ValueError(f"The heading of exercise {heading['number']} says no minutes: end it with "
-                                 "*(difficulty 2/5, importance 4/5, 10 minutes)*.")  # fmt: skip
-            minutes += int(found[1])
+        for heading in exercise_headings(cell.source) if cell.cell_type == "markdown" else ():
+            if heading.minutes is None:
+                raise ValueError(f"The heading of exercise {heading.number} says no minutes: end it with {TERMS}.")
+            minutes += heading.minutes
     return minutes
 
 

@@ -19,10 +19,10 @@ from filelock import FileLock
 from ..runtime.files import checkout, write_atomically
 from ..runtime.progress import is_build
 from .checks.registry import exercises_of, lessons
+from .headings import exercise_headings
 from .opening import current_lesson
 
 _NUMBER = re.compile(r"[0-9]{2}\.[0-9]+")
-_HEADING = re.compile(r"^#+ (\d\d\.\d+) (.+?)(?: \*\(.*)?$", re.MULTILINE)
 
 
 def progress_path() -> Path:
@@ -124,7 +124,7 @@ def _titles() -> dict[str, str]:
 
 
 def _titles_in(path: Path) -> dict[str, str]:
-    """Return number -> title of the exercises in a notebook, whose headings read ``### 00.1 Title *(easy, ...)*``."""
+    """Return number -> title of the exercises in a notebook."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
@@ -132,7 +132,7 @@ def _titles_in(path: Path) -> dict[str, str]:
                    if "exercise" in cell["metadata"].get("tags", []) and "course" in cell["metadata"]]  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError):  # a learner's notebook may be half-written: it has no exercises
         return {}
-    headings = dict(_HEADING.findall(text))
+    headings = {heading.number: heading.title for heading in exercise_headings(text)}
     return {number: headings.get(number, "") for number in numbers}
 
 
