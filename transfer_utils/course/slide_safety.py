@@ -24,7 +24,7 @@ def contained_output(content: str) -> str:
         ValueError: a style, or a comment, is not closed.
 
     >>> contained_output("<style>td { color: red }</style>")
-    '<style>.output { td { color: red } }</style>'
+    '<style>.output {td { color: red } }</style>'
     """
     for begin, end in (("<style", "</style"), ("<!--", "-->")):
         if len(re.findall(begin, content, re.IGNORECASE)) != len(re.findall(end, content, re.IGNORECASE)):
