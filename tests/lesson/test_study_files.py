@@ -205,3 +205,8 @@ def test_large_scores_keep_their_predictions():
     assert torch.equal(round_trip({"scores": large})["scores"][0], large)
     apart = torch.tensor([[3000.0, 3004.9]]).repeat(MANY, 1)
     assert flattened({"scores": apart})['["scores"]'].dtype == torch.float16
+
+
+def test_unit_tests_have_a_folder_of_their_own(tmp_path):
+    """The fixture in conftest sets it: no test writes into the studies of the checkout by a variable's wrong name."""
+    assert study_files.studies_folder() == tmp_path / "studies"
