@@ -78,17 +78,21 @@ def method_style(method: str) -> dict[str, str]:
     return {"color": colour, "marker": marker, "label": method}
 
 
-def band(axes: Axes, x: Sequence[float], runs: Sequence[Sequence[float]], **style: object) -> None:
-    """Draw the mean over runs as a line, one standard deviation as a band, and each run as a small dot.
+def band(
+    axes: Axes, x: Sequence[float], runs: Sequence[Sequence[float]], *, dots: bool = True, **style: object
+) -> None:
+    """Draw the mean over runs as a line, one standard deviation as a band, and each run as small dots.
 
     Args:
         runs: one sequence a seed, each as long as ``x``.
+        dots: ``False`` leaves the single runs out, where there are many points.
     """
     values = np.asarray(runs, dtype=float)  # (runs, len(x))
     mean, deviation = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
     (line,) = axes.plot(x, mean, **style)
     axes.fill_between(x, mean - deviation, mean + deviation, color=line.get_color(), alpha=0.2, lw=0)
-    axes.plot(x, values.T, ".", color=line.get_color(), markersize=5, alpha=0.6)
+    if dots:
+        axes.plot(x, values.T, ".", color=line.get_color(), markersize=5, alpha=0.6)
 
 
 def interval_rows(axes: Axes, rows: dict[str, Interval], colours: Sequence[str] = PALETTE) -> None:
@@ -254,7 +258,7 @@ def training_curves(runs: Mapping[str, Sequence[Sequence[float]]], metric: str, 
     for place, (name, curves) in enumerate(runs.items()):
         colour = METHODS.get(name, (PALETTE[place % len(PALETTE)],))[0]
         epochs = range(1, len(curves[0]) + 1)
-        band(axes, epochs, curves, color=colour, ls=("-", "--", "-.", ":")[place % 4], label=name)
+        band(axes, epochs, curves, dots=False, color=colour, ls=("-", "--", "-.", ":")[place % 4], label=name)
     axes.set(xlabel="epoch", ylabel=metric, **labels)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
