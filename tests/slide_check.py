@@ -45,7 +45,9 @@ LOOK = """async ([smallest, smallestPicture]) => {
         else if (drawn * scale < smallestPicture)
             found.push(`${name(picture)} is drawn at ${drawn.toFixed(2)} of its size, so its text is too small`);
     }
-    if (!content.innerText.trim() && !content.querySelector("img")) found.push("nothing is on it");
+    const own = [...content.children].filter(part => !part.matches(".again"));  // not the title of the slide before
+    if (!own.some(part => (part.innerText ?? part.textContent).trim() || part.matches("img, :has(img)")))
+        found.push("nothing is on it");
     return found;
 }"""
 SLIDES = """() => Reveal.getSlides().map(slide => {

@@ -88,6 +88,15 @@ def test_the_page_holds_slides_fragments_notes_and_page_numbers(written):
     assert page.count('class="title"') == 1
 
 
+def test_a_slide_without_a_heading_repeats_the_title_of_the_one_before(written):
+    page = written(text("no title yet", "slide"), text("## The *data*\n\n### A part", "slide"),
+                   displayed(text_plain="7"), text("a", "subslide"), text("b", "slide"),
+                   text("### Next", "slide"), text("c", "subslide"), text("## Later", "fragment"))  # fmt: skip
+    assert re.findall(r'<h2 class="again">(.*)</h2>\n+<p>(.)</p>', page) == [("The <em>data</em>", "a"),
+                                                                            ("The <em>data</em>", "b")]  # fmt: skip
+    assert page.count('class="again"') == 2  # not before the first title, nor where a fragment brings one
+
+
 # ------------------------------------------------------ what is shown of a cell
 
 
@@ -165,6 +174,23 @@ def test_formulas_of_their_own_become_mathml(source):
 
 def test_money_and_code_are_no_formulas():
     assert markdown_html("5 \\$ and `$x$`", ".", set()) == "<p>5 $ and <code>$x$</code></p>\n"
+
+
+SPACED, BEFORE, AFTER, TIGHT = (
+    f'<mo lspace="{left}em" rspace="{right}em">' for left in ("0.167", "0") for right in ("0.167", "0")
+)
+
+
+@pytest.mark.parametrize(("latex", "drawn"), [
+    (r"\log x", f"<mrow>{AFTER}log</mo><mi>x</mi>"), (r"y \log x", f"</mi>{SPACED}log</mo><mi>x</mi>"),
+    (r"-\log(x)", f"</mo>{TIGHT}log</mo><mo"), (r"2 \operatorname{softmax}(x)", f"</mn>{BEFORE}softmax</mo><mo"),
+    (r"\min(d, k)", f"<mrow>{TIGHT}min</mo><mo"), (r"x_i \log_2 x", f"</msub><msub>{SPACED}log</mo><mn>2</mn></msub>"),
+    (r"\exp\left(x\right)", f"{TIGHT}exp</mo><mrow>"), (r"\mathcal{L}_\mathrm{CE}", "<mi>CE</mi></msub>"),
+    (r"\log \mathrm{softmax}(x)", f"{AFTER}log</mo><mi>softmax</mi>"),
+    (r"\big(x\big)_y", "<msub><mrow><mo minsize=\"1.2em\" maxsize=\"1.2em\">)</mo></mrow><mi>y</mi></msub>"),
+])  # fmt: skip
+def test_functions_words_and_large_brackets_are_set_as_tex_does(latex, drawn):
+    assert drawn in formula_html(latex)
 
 
 @pytest.mark.parametrize(("latex", "named"), [(r"\left( x", "left"), (r"\nosuchthing x", "nosuchthing")])

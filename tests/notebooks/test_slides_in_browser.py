@@ -182,14 +182,37 @@ LARGE = '<svg xmlns="http://www.w3.org/2000/svg" width="2400" height="800"><rect
         (html(f"<div class='picture'><img alt='wide' src='data:image/svg+xml;utf8,{LARGE}'></div>".replace('"', "%22")),
          "'wide' is drawn at 0.48 of its size"),
         (html("<p>one</p><img alt='broken' src='data:image/png;base64,AAAA'>"), "'broken' is not loaded"),
-        (html("<p>one</p><img alt='gone' src='gone.png'>"), "gone.png is not loaded"),
-        (html("<p>one</p><script>new Image().src = 'https://a.org/x.png'</script>"), "x.png is loaded from the web"),
-        (html("<p>one</p><script>throw new Error('broken')</script>"), "error of a script: broken"),
         (html("<p></p>"), "nothing is on it"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_slide_is_seen(page, tmp_path, cell, problem):
     assert problem in "\n".join(slide_problems(page, deck(tmp_path, text("## Fine", "slide"), cell)))
+
+
+@pytest.mark.parametrize(
+    ("defect", "problem"),
+    [
+        ("<img alt='gone' src='gone.png'>", "gone.png is not loaded"),
+        ("<script>new Image().src = 'https://a.org/x.png'</script>", "x.png is loaded from the web"),
+        ("<script>throw new Error('broken')</script>", "error of a script: broken"),
+    ],
+)
+def test_what_is_wrong_with_a_page_is_seen_though_nobody_refused_it(page, tmp_path, defect, problem):
+    written = deck(tmp_path, text("## Fine", "slide"), text("one", "slide"))
+    assert slide_problems(page, written) == []
+    before = written.read_text(encoding="utf-8")
+    assert before.count("<p>one</p>") == 1
+    written.write_text(before.replace("<p>one</p>", f"<p>one</p>{defect}"), encoding="utf-8")
+    assert problem in "\n".join(slide_problems(page, written))
+
+
+def test_a_slide_of_an_output_alone_repeats_the_title_and_still_fits(page, sample, tmp_path):
+    output = html(f"<div class='picture'><img alt='' src='data:image/svg+xml;utf8,{LARGE}'></div>".replace('"', "%22"))
+    output.metadata["slideshow"]["slide_type"] = "subslide"
+    written = deck(tmp_path, text("## What it brings", "slide"), output)
+    assert [problem for problem in slide_problems(page, written) if "sticks out" in problem or "hides" in problem] == []
+    page.evaluate("() => Reveal.slide(0, 1)")
+    assert page.locator("section.present section.present h2").inner_text() == "What it brings"
 
 
 @cache

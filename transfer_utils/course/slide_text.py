@@ -14,6 +14,13 @@ from .slide_safety import is_web_address
 LINE_WIDTH, LARGEST_CODE, SMALLEST_CODE, SENTENCE = 1120, 24, 18, 22
 # In HTML between Markdown, such as a <summary>: a tag, which is left as it is, or a formula.
 _TEXT_FORMULA = re.compile(r"<[^>]*>|(?<![$\\])\$([^$<>\n]+)(?<!\\)\$")
+# In MathML of latex2mathml: the name of a function, whatever scripts follow it, and what stands before and after.
+_FUNCTION = re.compile(
+    r"(?P<before></m(?:i|n|frac|su[bp]|subsup)>)?(?P<scripts><m(?:su[bp]|subsup|under)>)?"
+    r"<m(?P<tag>[io])>(?P<name>[a-zA-Z]{2,})</m(?P=tag)>(?P<opened>(?:<mrow>)?<mo[^>]*>(?:[(\[{]|&#x00028;|&#x0005B;|&#x0007B;))?"
+)
+_UPRIGHT = re.compile(r'<mrow>((?:<mi mathvariant="normal">[^<]+</mi>){2,})</mrow>')  # of \mathrm, letter by letter
+_SCRIPTS_OF_LARGE = re.compile(r"(<m(?:su[bp]|subsup)>)(<mo minsize[^>]*>[^<]*</mo>)")
 _IMG = re.compile(r"(<img\b[^>]*?\ssrc\s*=\s*)(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"']+))", re.IGNORECASE)  # up to its file
 CHARACTER_WIDTH = 0.605  # of the size; DejaVu Sans Mono, the widest of the usual fonts of programs
 
@@ -62,7 +69,20 @@ def formula_html(latex: str, display: str = "inline") -> str:
         raise ValueError(f"The formula {latex.strip()!r} cannot be drawn ({type(error).__name__} {error}).") from error
     if unknown := re.search(r"<m\w+>(\\[a-zA-Z]+)", drawn):
         raise ValueError(f"The formula {latex.strip()!r} holds {unknown[1]}, which slides cannot draw.")
-    return drawn
+    return _set_as_tex_does(drawn)
+
+
+def _set_as_tex_does(drawn: str) -> str:
+    """Return MathML with a thin space around functions, words as words, and large brackets that have scripts."""
+    drawn = _FUNCTION.sub(_with_thin_spaces, drawn)
+    drawn = _UPRIGHT.sub(lambda found: f"<mi>{re.sub('<[^>]*>', '', found[1])}</mi>", drawn)
+    return _SCRIPTS_OF_LARGE.sub(r"\1<mrow>\2</mrow>", drawn)  # browsers make brackets large only in a row
+
+
+def _with_thin_spaces(found: re.Match[str]) -> str:
+    before, scripts, opened = (found[name] or "" for name in ("before", "scripts", "opened"))
+    left, right = ("0.167em" if wanted else "0em" for wanted in (before, not opened))
+    return f'{before}{scripts}<mo lspace="{left}" rspace="{right}">{found["name"]}</mo>{opened}'
 
 
 def markdown_html(source: str, folder: Path, decks: set[str], attachments: dict | None = None) -> str:

@@ -12,7 +12,8 @@ skip           is not on the slides
 =============  ====================================================================================
 
 Tags choose what a slide shows of a code cell: ``hide-input`` leaves the code out, ``hide-output`` the outputs
-(the tags of Jupyter Book). What is printed to stderr, and live widgets, are never shown.
+(the tags of Jupyter Book). What is printed to stderr, and live widgets, are never shown. A slide without a heading
+repeats the title of the one before it, in grey.
 
 Keys: arrows or Space to go on, Esc for the overview, F for the full screen, S for the notes. To print or make a PDF,
 open ``NN_name.html?print-pdf`` in Chromium or Chrome and print it in landscape, with background graphics, without
@@ -40,6 +41,7 @@ from .slide_safety import loaded_from_the_web, refuse_what_acts, without_loose_s
 from .slide_text import markdown_html
 
 NEEDED = {"sphinx_revealjs": "sphinx-revealjs", "latex2mathml": "latex2mathml"}  # module -> what pip calls it
+HEADING = re.compile(r"<h([1-3])\b[^>]*>(.*?)</h\1>", re.DOTALL)
 STARTS, TYPES = ("slide", "subslide"), ("slide", "subslide", "fragment", "notes", "skip", "-")
 FONT = "dist/theme/fonts/source-sans-pro"
 REVEAL = ("LICENSE", "dist/reset.css", "dist/reveal.css", "dist/reveal.js", "plugin/notes/notes.js", f"{FONT}/LICENSE",
@@ -130,11 +132,13 @@ def deck_html(notebook: NotebookNode, path: Path, decks: set[str] = frozenset())
     from ..lesson import plots
 
     stacks: list[list[dict]] = []
+    title = ""
     for number, slide in enumerate(slides_of(notebook), 1):
         try:
-            drawn = _drawn(slide, number, path.parent, decks)
+            drawn = _drawn(slide, number, path.parent, decks) | {"title_before": title}
         except ValueError as error:
             raise ValueError(f"{path.name}, slide {number}: {error}") from error
+        title = drawn["title"] or title
         stacks += [] if slide.below else [[]]
         stacks[-1].append(drawn)
     here = files(__package__)
@@ -156,8 +160,9 @@ def _drawn(slide: Slide, number: int, folder: Path, decks: set[str]) -> dict:
         raise ValueError("nothing is shown on it. Was the notebook run? Or do tags hide both code and outputs?")
     notes = without_loose_sections("\n".join(markdown_html(cell.source, folder, decks) for cell in slide.notes))
     refuse_what_acts("\n".join([*blocks, notes]))
-    return {"number": number, "first": blocks[0], "fragments": list(filter(None, blocks[1:])), "notes": notes,
-            "is_title": "<h1" in blocks[0]}  # fmt: skip
+    heading = HEADING.search("\n".join(blocks))
+    return {"number": number, "title": heading[2] if heading else "", "first": blocks[0],
+            "fragments": list(filter(None, blocks[1:])), "notes": notes, "is_title": "<h1" in blocks[0]}  # fmt: skip
 
 
 def _slide_type(cell: NotebookNode) -> str:
