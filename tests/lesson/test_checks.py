@@ -5,10 +5,11 @@ import functools
 
 import pytest
 import torch
+from torch.nn import functional
 
 from transfer_utils.lesson.checks import registry
-from transfer_utils.lesson.checks.head_training import loop_by_hand
 from transfer_utils.lesson.checks.small_models import learn_only_in, never_train
+from transfer_utils.lesson.checks.training_loops import loop_by_hand
 from transfer_utils.lesson.judging import judge
 
 EXERCISES = [one for lesson in registry.lessons() for one in registry.exercises_of(lesson)]
@@ -191,3 +192,73 @@ def test_a_check_hands_out_new_objects_each_time():
     assert not judged("01.2", spoils).right
     for sample in registry.find("01.2").right:
         assert judged("01.2", sample.answer).right
+
+
+# ---------------------------------------------------------------- lesson 01.3: losses and steps by hand
+
+
+def one_hot(labels):
+    return functional.one_hot(labels, 3).float()
+
+
+@pytest.mark.parametrize(
+    "loss_of",
+    [
+        lambda scores, labels: functional.mse_loss(scores, one_hot(labels)),
+        lambda scores, labels: functional.binary_cross_entropy_with_logits(scores, one_hot(labels)),
+        lambda scores, labels: functional.nll_loss(scores, labels),
+        lambda scores, labels: functional.nll_loss(scores.softmax(1), labels),
+        lambda scores, labels: functional.cross_entropy(scores, labels, label_smoothing=0.1),
+        lambda scores, labels: functional.cross_entropy(scores, labels.roll(1)),
+        lambda scores, labels: functional.cross_entropy(2 * scores, labels),
+    ],
+)
+def test_another_loss_is_not_cross_entropy(loss_of):
+    assert "not that of cross-entropy" in judged("01.3", loop_by_hand(loss_of=loss_of)).text
+
+
+@pytest.mark.parametrize(
+    "loss_of",
+    [
+        lambda scores, labels: (scores.logsumexp(1) - scores[torch.arange(len(labels)), labels]).mean(),
+        lambda scores, labels: -(one_hot(labels) * scores.log_softmax(1)).sum(1).mean(),
+        lambda scores, labels: functional.cross_entropy(scores.double(), one_hot(labels).double()),
+    ],
+)
+def test_cross_entropy_may_be_written_by_hand(loss_of):
+    assert judged("01.3", loop_by_hand(loss_of=loss_of)).text == "right."
+
+
+class CarefulSteps(torch.optim.AdamW):
+    """Decays weights, clips gradients and lowers its rate."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, lr=lr, weight_decay=0.1)
+        self.schedule = torch.optim.lr_scheduler.ExponentialLR(self, 0.99)
+
+    def step(self, closure=None):
+        torch.nn.utils.clip_grad_norm_(self.param_groups[0]["params"], 0.01)
+        super().step(closure)
+        if hasattr(self, "schedule"):
+            self.schedule.step()
+
+
+def test_decay_clipping_and_a_schedule_are_allowed():
+    assert judged("01.3", loop_by_hand(CarefulSteps)).text == "right."
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.AdamW])
+def test_the_epoch_of_the_lowest_loss_is_refused_for_what_it_is(optimizer):
+    chosen = loop_by_hand(optimizer, best_by="lower loss")
+    assert "the lowest validation loss" in judged("01.3", chosen).text
+
+
+def test_one_batch_again_and_again_is_not_an_epoch():
+    def repeats(head, train_loader, *rest):
+        class Repeated(list):
+            def __iter__(self):
+                return iter([next(iter(train_loader))] * len(train_loader))
+
+        return loop_by_hand()(head, Repeated([1]), *rest)
+
+    assert "Only 4 of 48 batches" in judged("01.3", repeats).text

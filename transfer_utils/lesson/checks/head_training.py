@@ -1,10 +1,8 @@
-"""A head that is watched while an answer trains it, and a training loop that can make the usual mistakes."""
+"""A head that is watched while an answer trains it."""
 
 from __future__ import annotations
 
-import copy
-import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,79 +13,115 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from .small_models import weights_of
 
+CLASSES = 3
+
+
+def rows_of(features: Tensor) -> list[bytes]:
+    """Return the bytes of each row, by which an item is known again."""
+    return [row.numpy().tobytes() for row in features.detach().cpu().float()]
+
 
 class TurningLoader(DataLoader):
     """Batches whose labels are all wrong in every second pass, so that an epoch that learns undoes the one before.
 
-    Whatever the optimizer, the best epoch of a loop is then not its last. ``classes`` is the number of labels.
+    They are those of the next class in the second pass, of the class after that in the fourth. Whatever the optimizer,
+    the best of an even number of epochs is then not the last. ``label_of`` holds the label that the bytes
+    of a row were last handed out with.
     """
 
-    def __init__(self, features: Tensor, labels: Tensor, classes: int, batch_size: int) -> None:
-        self.classes, self.passes = classes, 0
+    def __init__(self, features: Tensor, labels: Tensor, batch_size: int) -> None:
+        self.passes = 0
+        self.label_of = dict(zip(rows_of(features), labels.tolist(), strict=True))
         super().__init__(TensorDataset(features, labels), batch_size)
 
     def __iter__(self) -> Iterator[Any]:
         self.passes += 1
-        wrong = self.passes % 2 == 0
-        return ([features, (labels + wrong) % self.classes] for features, labels in super().__iter__())
+        return self._turned(super().__iter__(), (2, 0, 1, 0)[self.passes % 4])
+
+    def _turned(self, batches: Iterator[Any], turn: int) -> Iterator[Any]:
+        for features, labels in batches:
+            turned = (labels + turn) % CLASSES
+            self.label_of.update(zip(rows_of(features), turned.tolist(), strict=True))
+            yield [features, turned]
 
 
 @dataclass
 class Forward:
-    """One use of the watched head: on validation items? in training mode? with which weights?, and what followed."""
+    """One use of the watched head: what went in and came out, in which mode, with which weights; what followed.
 
+    ``labels`` holds -1 for an item that the loader did not hand out; ``gradient`` is that of the loss with respect to
+    ``scores``, both of shape (batch, classes).
+    """
+
+    rows: list[bytes]
+    labels: Tensor
     validating: bool
     training: bool
     weights: Tensor
-    learned: bool = False  # a gradient came back
+    scores: Tensor
+    gradient: Tensor | None = None  # none came back
     moved: bool = False  # the weights had been changed before it came
     added: bool = False  # it was added to the gradient of an earlier batch
 
+    def has_gradient_of_cross_entropy(self, times: float = 1.0) -> bool:
+        """Return whether the gradient is ``times`` that of the mean cross-entropy, (softmax - one-hot) / batch."""
+        distance = self.scores.softmax(1) - functional.one_hot(self.labels, CLASSES)
+        return torch.allclose(self.gradient.cpu().float(), times * distance / len(distance), rtol=1e-3, atol=1e-5)
+
 
 class Watch:
-    """Notes down, while a head is trained, every forward pass and the gradient that came back.
+    """Notes down, while a head is trained, every forward pass and the gradient that came back to its scores.
 
     Args:
-        head: a module with parameters, the last of which get a gradient in each step.
+        head: a module with parameters.
+        train_loader: hands out the items of training.
         validation: the features of the validation items, shape (items, width); a batch that begins with one of them
             is one of validation.
     """
 
-    def __init__(self, head: nn.Module, validation: Tensor) -> None:
+    def __init__(self, head: nn.Module, train_loader: TurningLoader, validation: Tensor) -> None:
         self.forwards: list[Forward] = []
         self.was_loaded = False
-        self._validation = {row.numpy().tobytes() for row in validation}
-        head.register_forward_pre_hook(self._note_forward)
-        last = list(head.parameters())[-1]
-        last.register_hook(lambda _: self._note_gradient(head, last))  # before it is added to last.grad
+        self._label_of, self._validation = train_loader.label_of, set(rows_of(validation))
+        head.register_forward_hook(self._note_forward)
         head.register_load_state_dict_post_hook(self._note_loading)
 
     def __deepcopy__(self, memo: dict) -> Self:
         """Stay the one that watches, also where the head is copied."""
         return self
 
-    def _note_forward(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        validating = inputs[0][0].detach().cpu().numpy().tobytes() in self._validation
-        self.forwards.append(Forward(validating, module.training, weights_of(module)))
+    def _note_forward(self, head: nn.Module, inputs: tuple[Tensor, ...], scores: Tensor) -> None:
+        rows = rows_of(inputs[0])
+        labels = torch.tensor([self._label_of.get(row, -1) for row in rows])
+        noted = scores.detach().cpu().float().clone()
+        forward = Forward(rows, labels, rows[0] in self._validation, head.training, weights_of(head), noted)
+        self.forwards.append(forward)
+        if scores.requires_grad:
+            scores.register_hook(lambda gradient: self._note_gradient(head, forward, gradient))
 
-    def _note_gradient(self, head: nn.Module, parameter: nn.Parameter) -> None:
-        forward = self.forwards[-1]
-        forward.learned = True
+    def _note_gradient(self, head: nn.Module, forward: Forward, gradient: Tensor) -> None:
+        """Note a gradient, before it reaches the parameters."""
+        forward.gradient = gradient.detach().clone()
         forward.moved |= not torch.equal(weights_of(head), forward.weights)
-        forward.added |= parameter.grad is not None and bool(parameter.grad.any())
+        forward.added |= any(p.grad is not None and bool(p.grad.any()) for p in head.parameters())
 
     def _note_loading(self, *_: object) -> None:
         self.was_loaded = True
 
-    def ends_of_epochs(self) -> list[Tensor]:
-        """Return the weights at the start of each validation that followed some learning."""
-        ends, learned = [], False
+    def learned(self) -> list[Forward]:
+        """Return the forward passes that a gradient came back from."""
+        return [forward for forward in self.forwards if forward.gradient is not None]
+
+    def epochs(self) -> list[tuple[set[bytes], Tensor]]:
+        """Return, for each validation that followed some learning, the rows learned from and the weights."""
+        epochs, rows = [], set()
         for forward in self.forwards:
-            if forward.validating and learned:
-                ends.append(forward.weights)
-                learned = False
-            learned |= forward.learned
-        return ends
+            if forward.validating and rows:
+                epochs.append((rows, forward.weights))
+                rows = set()
+            if forward.gradient is not None:
+                rows |= set(forward.rows)
+        return epochs
 
 
 @dataclass
@@ -97,65 +131,34 @@ class Task:
     Args:
         width: of the features.
         noise: standard deviation around the three centres; at 0.1 the classes are far apart, at 1 they overlap.
+        outliers: whether two in five validation items lie far out and bear the next class's label. The second pass then
+            ends with a lower accuracy than the first, and with a lower loss.
     """
 
     width: int
     noise: float
+    outliers: bool = False
 
     def __post_init__(self) -> None:
-        labels = torch.arange(138) % 3  # the last batch of validation is smaller
-        features = 2 * torch.eye(3, self.width)[labels] + self.noise * torch.randn(138, self.width)
-        self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(self.width, 3))
-        self.train_loader = TurningLoader(features[:96], labels[:96], classes=3, batch_size=8)
+        labels = torch.arange(138) % CLASSES  # the last batch of validation is smaller
+        features = 2 * torch.eye(CLASSES, self.width)[labels] + self.noise * torch.randn(138, self.width)
+        if self.outliers:
+            far = torch.arange(96, 138)[torch.arange(42) % 5 < 2]
+            features[far], labels[far] = 4 * features[far], (labels[far] + 1) % CLASSES
+        self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(self.width, CLASSES))
+        self.train_loader = TurningLoader(features[:96], labels[:96], batch_size=8)
         self.validation_loader = DataLoader(TensorDataset(features[96:], labels[96:]), batch_size=8)
-        self.watch = Watch(self.head, features[96:])
+        self.watch = Watch(self.head, self.train_loader, features[96:])
         self._validation = features[96:].clone(), labels[96:].clone()
 
     def accuracy_with(self, weights: Tensor) -> float:
         """Return the validation accuracy of the head with ``weights``, as :func:`weights_of` gives them."""
-        features, labels = self._validation
-        matrix, bias = weights[:-3].view(3, self.width), weights[-3:]
-        return float(((features @ matrix.T + bias).argmax(1) == labels).float().mean())
+        return float((self._scores_with(weights).argmax(1) == self._validation[1]).float().mean())
 
+    def loss_with(self, weights: Tensor) -> float:
+        """Return the mean cross-entropy on the validation items, as :meth:`accuracy_with`."""
+        return float(functional.cross_entropy(self._scores_with(weights), self._validation[1]))
 
-def loop_by_hand(optimizer: type = torch.optim.SGD, *, zero_grad: bool = True, step_first: bool = False,
-                 learn_from: int = 0, evaluate: bool = True, train_again: bool = True,
-                 keep: Callable = copy.deepcopy, load: bool = True, better: Callable = operator.gt,
-                 count: str = "items", lr: float | None = None) -> Callable:  # fmt: skip
-    """Return a training loop for a head that keeps its best weights, with the mistakes that are asked for.
-
-    Args:
-        optimizer: a class of ``torch.optim``.
-        zero_grad, step_first, learn_from, evaluate, train_again, keep, load, better, count, lr: what the loop does
-            about gradients, the order of ``step()`` and ``backward()``, the loader that it learns from (1: that of
-            validation), the modes, the copy of the weights, what it reports; the defaults make no mistake.
-    """
-
-    def train(head, train_loader, validation_loader, epochs, rate):
-        steps = optimizer(head.parameters(), lr=rate if lr is None else lr)
-        best, best_weights, results = -1.0, None, []
-        for _ in range(epochs):
-            head.train(head.training or train_again)
-            for features, labels in (train_loader, validation_loader)[learn_from]:
-                loss = functional.cross_entropy(head(features), labels)
-                if step_first:
-                    steps.step()
-                if zero_grad:
-                    steps.zero_grad()
-                loss.backward()
-                if not step_first:
-                    steps.step()
-            head.train(not evaluate)
-            with torch.no_grad():
-                pairs = [(head(features), labels) for features, labels in validation_loader]
-            hits = [(scores.argmax(1) == labels).float() for scores, labels in pairs]
-            items = float(torch.cat(hits).mean())
-            results.append({"items": items, "batches": float(torch.stack([h.mean() for h in hits]).mean()),
-                            "losses": loss.item(), "per cent": 100 * items}[count])  # fmt: skip
-            if better(items, best):
-                best, best_weights = items, keep(head.state_dict())
-        if load:
-            head.load_state_dict(best_weights)
-        return results
-
-    return train
+    def _scores_with(self, weights: Tensor) -> Tensor:
+        matrix, bias = weights[:-CLASSES].view(CLASSES, self.width), weights[-CLASSES:]
+        return self._validation[0] @ matrix.T + bias

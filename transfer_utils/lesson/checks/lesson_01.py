@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import operator
 import random
+import types
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn import functional
 
 from ...models.freezing import freeze, unfreeze
-from .head_training import Task, Watch, loop_by_hand
+from .freeze_conditions import freezes
+from .head_training import Task
 from .registry import NOTHING, Conditions, exercise, number_from, right, wrong
-from .small_models import (
-    changed,
-    learn_only_in,
-    network_with_head,
-    never_train,
-    state_of,
-    take_a_step,
-    twice_through,
-    weights_of,
-)
+from .small_models import learn_only_in, never_train, stay_in_evaluation, weights_of
+from .training_conditions import trains
+from .training_loops import loop_by_hand
 
 # ---------------------------------------------------------------------- 01.1
 
@@ -54,52 +51,9 @@ wrong("01.1", "not a number", "5 * width + 5", width=1280)
 @exercise("01.2", "Frozen, and frozen it stays",
           asked="a function of a model and the dotted name of its head that returns the model")  # fmt: skip
 def freeze_body(answer: Callable) -> Conditions:
-    """Freeze all but the head, through every later ``train()``; judged by what training does to the model."""
-    yield from _freezes(answer, "classifier", learning=True)
-    yield from _freezes(answer, "heads.head", learning=False)
-
-
-def _freezes(answer: Callable, head: str, learning: bool) -> Conditions:
-    model = network_with_head(head).requires_grad_(learning)
-    norm = model.body[1]
-    frozen = answer(model.train(), head)
-    yield frozen is not None, NOTHING
-    yield frozen is model, "Return the model that you were given, not another one."
-    for name, parameter in model.named_parameters():
-        in_head, learns = name.startswith(f"{head}."), parameter.requires_grad
-        yield learns or not in_head, f"The head `{head}` is frozen too: its parameters must require a gradient."
-        hint = f" A name in the head starts with `{head}.`, dot included." * name.startswith(head)
-        yield in_head or not learns, f"`{name}` is outside the head `{head}`, and still requires a gradient.{hint}"
-    was_in_eval = not norm.training
-    before = state_of(model.train())
-    take_a_step(model)
-    moved = next(iter(changed(before, model, outside=head)), "")
-    yield not (moved and was_in_eval), f"The next `model.train()` undid your `eval()`: the buffer `{moved}` moved."
-    yield not moved, f"`requires_grad` does not stop BatchNorm: in training mode the buffer `{moved}` moved."
-    yield len(changed(before, model)) == 2, "The head does not learn: no gradient reaches it, or its weights stay."
-    yield from _drops_only_in_the_head(model, head)
-    yield from _stays_frozen(model, head)
-    model, inputs = network_with_head(head), torch.randn(32, 6)
-    expected, model = model.eval()(inputs), answer(model.train(), head)
-    yield torch.allclose(expected, model.eval()(inputs)), "Your function changed what the model computes."
-
-
-def _drops_only_in_the_head(model: nn.Module, head: str) -> Conditions:
-    (into, out), (into_again, out_again) = twice_through(model.train(), head)
-    yield torch.equal(into, into_again), "Dropout in the body still drops: BatchNorm is not the only layer with a mode."
-    yield not torch.equal(out, out_again), "After `model.train()` the head's own dropout is off: the head must train."
-    (_, out), (_, out_again) = twice_through(model.eval(), head)
-    yield torch.equal(out, out_again), "After `model.eval()` the head's dropout still drops: leave its `eval()` alone."
-
-
-def _stays_frozen(model: nn.Module, head: str) -> Conditions:
-    parts = {f"model.{name}": part for name, part in model.named_children() if name != head}
-    for name, part in {**parts, "nn.Sequential(model)": nn.Sequential(model)}.items():
-        before = state_of(model.eval())
-        part.train()
-        model(torch.randn(32, 6))
-        kept = not changed(before, model, outside=head)
-        yield kept, f"`{name}.train()` undoes it: each module outside the head must stay in evaluation mode."
+    """Freeze every layer outside the head, through every later ``train()``; what training does to it is judged."""
+    yield from freezes(answer, "classifier", learning=True)
+    yield from freezes(answer, "heads.head", learning=False)
 
 
 @right("01.2")
@@ -110,8 +64,33 @@ def _overrides_train(model: nn.Module, head: str) -> nn.Module:
 
 @right("01.2")
 def _evaluates_before_each_forward(model: nn.Module, head: str) -> nn.Module:
-    outside = nn.ModuleList(learn_only_in(model, head))
-    model.register_forward_pre_hook(lambda *_: outside.eval() and None)
+    learn_only_in(model, head)
+    model.register_forward_pre_hook(lambda model, _: nn.ModuleList(learn_only_in(model, head)).eval() and None)
+    return model
+
+
+@right("01.2")
+def _swaps_the_class(model: nn.Module, head: str) -> nn.Module:
+    for module in learn_only_in(model, head):
+        module.__class__ = type("Frozen", (type(module),), {"train": stay_in_evaluation})
+        module.eval()
+    return model
+
+
+@right("01.2")
+def _binds_a_method(model: nn.Module, head: str) -> nn.Module:
+    def stay(module, mode=True):
+        module.training = False
+        return module
+
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name.startswith(head + ".")
+    for name, module in model.named_modules():
+        inside = f"{name}.".startswith(f"{head}.")
+        around = name == "" or head.startswith(f"{name}.")
+        if not inside and not around:
+            module.train = types.MethodType(stay, module)
+            module.train()
     return model
 
 
@@ -166,6 +145,21 @@ def _overrides_train_of_the_whole(model: nn.Module, head: str) -> nn.Module:
     return model
 
 
+@wrong("01.2", "calls the `train` of the original")
+def _binds_the_original(model: nn.Module, head: str) -> nn.Module:
+    for module in learn_only_in(model, head):
+        module.train = lambda mode=True, module=module: nn.Module.train(module, False)
+        module.eval()
+    return model
+
+
+@wrong("01.2", "`copy.deepcopy(model)` is not frozen")
+def _evaluates_the_original_before_each_forward(model: nn.Module, head: str) -> nn.Module:
+    outside = nn.ModuleList(learn_only_in(model, head))
+    model.register_forward_pre_hook(lambda *_: outside.eval() and None)
+    return model
+
+
 @wrong("01.2", "leave its `eval()` alone")
 def _trains_the_head_for_ever(model: nn.Module, head: str) -> nn.Module:
     _overrides_train(model, head).get_submodule(head).train().eval = lambda: None
@@ -193,54 +187,27 @@ wrong("01.2", "could not use your answer", 3)
           asked="a function of head, train_loader, validation_loader, epochs and lr: a list of accuracies")  # fmt: skip
 def train_head_by_hand(answer: Callable) -> Conditions:
     """Train with cross-entropy, validate after each epoch, end with the weights of the best; any optimizer will do."""
-    yield from _trains(answer, Task(width=8, noise=0.1), epochs=4)  # so easy that epochs tie
-    yield from _trains(answer, Task(width=5, noise=1.0), epochs=3)
+    yield from trains(answer, Task(width=8, noise=0.1, outliers=True), epochs=4)  # the lowest loss is not the best
+    yield from trains(answer, Task(width=8, noise=0.1), epochs=4)  # so easy that epochs tie
+    yield from trains(answer, Task(width=5, noise=1.0), epochs=3)
     task = Task(width=8, noise=0.1)
     before = weights_of(task.head)
     answer(task.head, task.train_loader, task.validation_loader, 1, 0.0)
     yield torch.equal(weights_of(task.head), before), "With `lr=0` nothing may move: hand `lr` to the optimizer."
 
 
-def _trains(answer: Callable, task: Task, epochs: int) -> Conditions:
-    start, watch = weights_of(task.head), task.watch
-    reported = answer(task.head, task.train_loader, task.validation_loader, epochs, 0.1)
-    yield reported is not None, NOTHING
-    learned = [forward for forward in watch.forwards if forward.learned]
-    yield learned, "No gradient reached the head: call `loss.backward()` for each batch of `train_loader`."
-    yield not any(f.validating for f in learned), "The head learns from the validation set: no `backward()` there."
-    in_order = not any(f.moved for f in learned) and any(not f.weights.equal(start) for f in watch.forwards)
-    yield in_order, "`step()` must come after `backward()`, and `zero_grad()` before it."
-    yield not any(f.added for f in learned), "Gradients of earlier batches are added up: `zero_grad()` is missing."
-    ends = watch.ends_of_epochs()
-    yield len(ends) == epochs, f"Of {epochs} epochs {len(ends)} were followed by a validation: do it after each."
-    dropping = any(f.training for f in watch.forwards if f.validating)
-    yield not dropping, "Validation runs in training mode, where dropout drops: call `head.eval()` before it."
-    training = all(f.training for f in learned)
-    yield training, "After a validation the head learns in evaluation mode: `head.train()` at the start of each epoch."
-    accuracies = [task.accuracy_with(weights) for weights in ends]
-    yield from _reports([number_from(value) for value in reported], accuracies)
-    yield from _keeps_the_best(weights_of(task.head), ends, accuracies, watch)
-
-
-def _reports(reported: list[float], true: list[float]) -> Conditions:
-    yield len(reported) == len(true), f"Return one accuracy for each epoch: {len(true)}, not {len(reported)}."
-    furthest = max(abs(mine - theirs) for mine, theirs in zip(true, reported, strict=True))
-    yield furthest < 0.1, "Return validation accuracies, between 0 and 1: not losses, and not per cent."
-    yield furthest < 1e-5, "A mean over batches weighs the last, smaller batch too much: count over all items."
-
-
-def _keeps_the_best(final: Tensor, ends: list[Tensor], accuracies: list[float], watch: Watch) -> Conditions:
-    best = accuracies.index(max(accuracies))
-    is_last = final.equal(ends[-1]) and best < len(ends) - 1
-    yield not (is_last and watch.was_loaded), "`state_dict()` is no copy: keep `copy.deepcopy(head.state_dict())`."
-    yield not is_last, "The head keeps the weights of the last epoch: at the end, load those of the best one."
-    later = [end for end, accuracy in zip(ends, accuracies, strict=True) if accuracy == accuracies[best]][1:]
-    yield not any(map(final.equal, later)), "Epochs tie, and you kept a later one: compare with `>`, not `>=`."
-    yield final.equal(ends[best]), "At the end the head does not hold the weights that its best epoch ended with."
-
-
 right("01.3", loop_by_hand())
 right("01.3", loop_by_hand(torch.optim.Adam))
+right("01.3", loop_by_hand(loss_of=lambda scores, labels: functional.nll_loss(scores.log_softmax(1), labels)))
+wrong("01.3", "wrong sign", loop_by_hand(loss_of=lambda *given: -functional.cross_entropy(*given)))
+wrong("01.3", "summed", loop_by_hand(loss_of=functools.partial(functional.cross_entropy, reduction="sum")))
+wrong("01.3", "not probabilities", loop_by_hand(loss_of=lambda s, names: functional.cross_entropy(s.softmax(1), names)))
+wrong("01.3", "the batch's labels", loop_by_hand(loss_of=lambda s, names: functional.cross_entropy(s, 0 * names)))
+wrong("01.3", "`1.weight` never moved", loop_by_hand(learning=lambda head: [head[1].bias]))
+wrong("01.3", "`1.bias` never moved", loop_by_hand(learning=lambda head: [head[1].weight]))
+wrong("01.3", "Only 4 of 48 batches", loop_by_hand(batches=1))
+wrong("01.3", "the lowest validation loss", loop_by_hand(best_by="lower loss"))
+wrong("01.3", "other features", lambda head, train, *rest: loop_by_hand()(head, [(2 * x, y) for x, y in train], *rest))
 wrong("01.3", "`zero_grad()` is missing", loop_by_hand(zero_grad=False))
 wrong("01.3", "`step()` must come after `backward()`", loop_by_hand(step_first=True))
 wrong("01.3", "learns from the validation set", loop_by_hand(learn_from=1))

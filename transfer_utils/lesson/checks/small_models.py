@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Iterable
 
@@ -71,7 +72,12 @@ def learn_only_in(model: nn.Module, head: str) -> list[nn.Module]:
 
 
 def never_train(modules: Iterable[nn.Module]) -> None:
-    """Keep ``modules`` in evaluation mode, whatever asks for another."""
+    """Keep ``modules`` in evaluation mode, whatever asks for another; their copies too."""
     for module in modules:
-        module.train = lambda mode=True, module=module: nn.Module.train(module, False)
+        module.train = functools.partial(stay_in_evaluation, module)  # a copy of it holds the copy of the module
         module.eval()
+
+
+def stay_in_evaluation(module: nn.Module, mode: bool = True) -> nn.Module:
+    """Stand in for the ``train`` of ``module``: evaluation mode, whatever ``mode`` asks for."""
+    return nn.Module.train(module, False)
