@@ -5,6 +5,7 @@ import functools
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from transfer_utils.lesson.checks import registry
@@ -165,6 +166,17 @@ def head_by_its_name(model, _):
     for module in learn_only_in(model, "classifier"):
         never_train([module])
     return model
+
+
+def test_a_copy_may_not_switch_the_head_of_the_original():
+    def binds_the_group(model, head):
+        never_train(learn_only_in(model, head))
+        group = model.get_submodule(head.rpartition(".")[0])
+        if group is not model:
+            group.train = lambda mode=True: nn.Module.train(group, mode) and None
+        return model
+
+    assert "calls the `train` of the original" in judged("01.2", binds_the_group).text
 
 
 @pytest.mark.parametrize(

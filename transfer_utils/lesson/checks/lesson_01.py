@@ -79,25 +79,13 @@ def _swaps_the_class(model: nn.Module, head: str) -> nn.Module:
 
 @right("01.2")
 def _binds_a_method(model: nn.Module, head: str) -> nn.Module:
-    def stay(module, mode=True):
-        module.training = False
-        return module
-
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name.startswith(head + ".")
-    for name, module in model.named_modules():
-        inside = f"{name}.".startswith(f"{head}.")
-        around = name == "" or head.startswith(f"{name}.")
-        if not inside and not around:
-            module.train = types.MethodType(stay, module)
-            module.train()
-    return model
-
-
-@right("01.2")
-def _uses_the_helper(model: nn.Module, head: str) -> nn.Module:
-    freeze(model)
-    unfreeze(model.get_submodule(head))
+    inside = set(model.get_submodule(head).modules())
+    for module in model.modules():
+        if inside.isdisjoint(module.modules()):  # neither in the head nor around it
+            module.train = types.MethodType(stay_in_evaluation, module)  # a copy of the module gets its own
+            module.eval()
     return model
 
 
