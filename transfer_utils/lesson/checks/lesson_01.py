@@ -89,6 +89,13 @@ def _binds_a_method(model: nn.Module, head: str) -> nn.Module:
     return model
 
 
+@right("01.2")
+def _uses_the_helper(model: nn.Module, head: str) -> nn.Module:
+    freeze(model)
+    unfreeze(model.get_submodule(head))
+    return model
+
+
 @wrong("01.2", "The next `model.train()` undid your `eval()`")
 def _evaluates_once(model: nn.Module, head: str) -> nn.Module:
     nn.ModuleList(learn_only_in(model, head)).eval()
