@@ -473,7 +473,10 @@ def interrupted(start, status, whole_group, number):
     child.write_text(CHILD.format(status=status))
     script(start.venv_python(start.VENV, os.name), f'exec "{sys.executable}" "{child}"')
     command = [sys.executable, str(start.ROOT / "start.py"), "lab"]
+    # A shell that runs the tests in the background has them ignore Ctrl-C, and children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, stdout=-1, stderr=subprocess.STDOUT, text=True, start_new_session=True) as parent:
+        signal.signal(signal.SIGINT, before)
         assert parent.stdout.readline() == "ready\n"
         (os.killpg if whole_group else os.kill)(parent.pid, number)
         said = parent.stdout.read()
