@@ -55,7 +55,7 @@ rows themselves, when `make notebooks` runs them; the same rows are in [ledger.c
 | ± | the standard deviation over the runs, empty for a single one |
 | parameters trained | those that the optimizer changed, 0 where no gradient was taken |
 | seconds | of one run with all that it needs; empty where it was not measured |
-| peak MB | what a run added, at its highest, to the memory in use before it; empty where it was not measured. Rows made before the second edition of their lesson hold the memory of the whole process |
+| peak MB | what a run added, at its highest, to the memory in use before it; empty where it was not measured |
 
 Seconds and memory are those of the machines that made the stored outputs and the studies; yours will differ. Rows of
 lessons whose second edition is still to come may hold the memory of the whole process, and seconds without the
