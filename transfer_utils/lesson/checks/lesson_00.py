@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 
@@ -17,23 +17,21 @@ def missed(answer: object, scores: torch.Tensor, labels: torch.Tensor) -> Condit
     """Count the defective cells that are called functional, averaged over the seeds; ``test`` (S, N, 2)."""
     count, calls, defective = number_from(answer), scores.argmax(-1) == 1, labels == 1
     found = calls[:, defective].double().sum(1)  # (S,)
-    lost = float(defective.sum()) - found
-    expected = float(lost.mean())
+    lost, alarms = float(defective.sum()) - found, calls[:, ~defective].double().sum(1)
+    expected, is_right = float(lost.mean()), _is(count, float(lost.mean()))
     yield count >= 0, "A number of cells is not negative."
-    yield not _is(count, expected / len(lost)), "You divided by the seeds twice: `mean` over the seeds has done it."
-    yield not _is(count, float(lost.sum())), "That is the sum over all seeds. How many are missed in one, on average?"
-    yield (
-        not _is(count, expected / float(defective.sum())),
-        "That is a share, 1 - recall. Asked for is a number.",
-    )
-    yield not _is(count, 100 * expected / float(defective.sum())), "That is per cent. Asked for is a number of cells."
-    yield not _is(count, float(found.mean())), "These are the defects that are found. The others are missed."
-    alarms = float(calls[:, ~defective].double().sum(1).mean())
-    yield not _is(count, alarms), "These are false alarms: functional cells that were called defective."
-    wrong_cells = float((calls != defective).double().sum(1).mean())
-    yield not _is(count, wrong_cells), "These are all wrong answers. False alarms among them are no missed defects."
-    yield not _is(count, float(lost[0])), "That is the first seed alone. Average over all of them."
-    yield _is(count, expected), "Of the cells with label 1, count those that were not called 1; average over the seeds."
+    for value, advice in (
+        (expected / len(lost), "You divided by the seeds twice: `mean` over the seeds has done it."),
+        (lost.sum(), "That is the sum over all seeds. How many are missed in one, on average?"),
+        (expected / defective.sum(), "That is a share, 1 - recall. Asked for is a number of cells."),
+        (100 * expected / defective.sum(), "That is per cent. Asked for is a number of cells."),
+        (found.mean(), "These are the defects that are found. The others are missed."),
+        (alarms.mean(), "These are false alarms: functional cells that were called defective."),
+        ((lost + alarms).mean(), "These are all wrong answers. False alarms among them are no missed defects."),
+        (lost[0], "That is the first seed alone. Average over all of them."),
+    ):
+        yield is_right or not _is(count, float(value)), advice
+    yield is_right, "Of the cells with label 1, count those that were not called 1; average over the seeds."
 
 
 def _is(number: float, expected: float) -> bool:
@@ -51,7 +49,6 @@ def _small_study() -> dict[str, torch.Tensor]:
 
 
 right("00.1", 10 / 3, **_small_study())
-right("00.1", torch.tensor(10 / 3), **_small_study())
 wrong("00.1", "sum over all seeds", 10, **_small_study())
 wrong("00.1", "divided by the seeds twice", 10 / 9, **_small_study())
 wrong("00.1", "That is a share", 1 / 3, **_small_study())
@@ -92,10 +89,7 @@ def paired_difference(answer: Callable) -> Conditions:
     yield low <= expected <= high, "The difference is outside of its interval. Is the interval that of the difference?"
     unscaled = 2 * half * len(first) ** 0.5
     yield width < 0.5 * unscaled, "That is the spread of single cells. The interval is of the *mean* of each draw."
-    yield (
-        width > 1.3 * half,
-        "Too narrow: the middle 95 % goes from the 2.5 to the 97.5 per cent point.",
-    )
+    yield width > 1.3 * half, "Too narrow: the middle 95 % goes from the 2.5 to the 97.5 per cent point."
     yield width > 1.78 * half, "That is the middle 90 %: 5 % are cut off at each end, not 2.5 %."
     yield width < 2.25 * half, "Too wide. Does each draw have as many cells as there are?"
     many = _three(answer(first.repeat(16), second.repeat(16), 500))
@@ -139,8 +133,13 @@ def _bootstrap(ends: tuple[float, float] = (0.025, 0.975), *, paired: bool = Tru
     return answer
 
 
+def _two_intervals(first: torch.Tensor, second: torch.Tensor, draws: int) -> tuple[float, float, float]:
+    (mean, low, high), (other, below, above) = (_bootstrap()(one, one & False, draws) for one in (first, second))
+    return mean - other, low - above, high - below
+
+
 def _from_a_formula(first: torch.Tensor, second: torch.Tensor, draws: int) -> tuple[float, float, float]:
-    """The same interval without draws, from the central limit theorem: right too."""
+    """Return the same interval without draws, from the central limit theorem."""
     gaps = first.double() - second.double()
     mean, error = float(gaps.mean()), float(gaps.std()) / len(gaps) ** 0.5
     return mean, mean - 1.96 * error, mean + 1.96 * error
@@ -150,6 +149,7 @@ right("00.2", _bootstrap())
 right("00.2", _from_a_formula)
 right("00.2", lambda first, second, draws: torch.stack(_bootstrap()(first, second, draws)))
 wrong("00.2", "what paired means", _bootstrap(paired=False))
+wrong("00.2", "use the same drawn cells", _two_intervals)
 wrong("00.2", "with replacement", _bootstrap(replace=False))
 wrong("00.2", "The sign", lambda first, second, draws: _bootstrap()(second, first, draws))
 wrong("00.2", "per cent. The answer", _bootstrap(factor=100))
@@ -184,30 +184,11 @@ def enough(answer: Mapping, study: Mapping, validation_labels: torch.Tensor, lab
     yield max(given[1:]) <= 1, "Recall and false alarms are shares, from 0 to 1, not per cent."
     of = study[str(int(given[0]))]
     here = _reached(of["validation"], validation_labels, of["test"], labels, wanted)
-    at_half = _reached(None, validation_labels, of["test"], labels, wanted)
-    peeked = _reached(of["test"], labels, of["test"], labels, wanted)
-    chosen_on = _reached(of["validation"], validation_labels, of["validation"], validation_labels, wanted)
-    yield not _same(given[1:], here[::-1]), "You have recall and false alarms the wrong way round."
+    is_right = _same(given[1:], here)
+    for shares, advice in _mistakes(of, validation_labels, labels, wanted):
+        yield is_right or not _same(given[1:], shares), advice
     yield (
-        _same(given[1:], here) or not _same(given[1:], at_half),
-        "That is what the usual threshold of one half gives. Choose one that finds as many defects as are wanted.",
-    )
-    yield (
-        _same(given[1:], here) or not _same(given[1:], peeked),
-        "You chose the threshold on the test cells. On new cells nobody gives you their labels: choose on validation.",
-    )
-    yield (
-        _same(given[1:], here) or not _same(given[1:], chosen_on),
-        "These are the shares of the validation cells, where the threshold was chosen. What happens on the test cells?",
-    )
-    one_seed = [_reached(of["validation"][s : s + 1], validation_labels, of["test"][s : s + 1], labels, wanted)
-                for s in range(len(of["test"]))]  # fmt: skip
-    yield (
-        _same(given[1:], here) or not any(_same(given[1:], one) for one in one_seed),
-        "That is one seed alone. Choose a threshold for each seed, and average what they reach.",
-    )
-    yield (
-        _same(given[1:], here),
+        is_right,
         (
             "For this budget they are others. In each seed: the highest threshold at which the wanted share of the "
             "defective validation cells is found, then recall and false alarms on the test cells; then the mean."
@@ -219,6 +200,31 @@ def enough(answer: Mapping, study: Mapping, validation_labels: torch.Tensor, lab
     yield int(given[0]) in good or not good, "With that budget there are too many false alarms."
     yield good or int(given[0]) == max(alarms), "No budget is enough here. Give the largest."
     yield not good or int(given[0]) == good[0], "A smaller budget is enough too. Go through them from the smallest on."
+
+
+def _mistakes(of: Mapping, validation_labels: torch.Tensor, labels: torch.Tensor,
+              wanted: float) -> Iterator[tuple[tuple[float, ...], str]]:  # fmt: skip
+    """Yield recall and false alarms as mistakes give them, each with what to say."""
+    validation, test = of["validation"], of["test"]
+    here = _reached(validation, validation_labels, test, labels, wanted)
+    yield here[::-1], "You have recall and false alarms the wrong way round."
+    yield (
+        _reached(None, validation_labels, test, labels, wanted),
+        "That is what the usual threshold of one half gives. Choose one that finds as many defects as are wanted.",
+    )
+    yield (
+        _reached(test, labels, test, labels, wanted),
+        "You chose the threshold on the test cells. On new cells nobody gives you their labels: choose on validation.",
+    )
+    yield (
+        _reached(validation, validation_labels, validation, validation_labels, wanted),
+        "These are the shares of the validation cells, where the threshold was chosen. What happens on the test cells?",
+    )
+    for s in range(len(test)):
+        yield (
+            _reached(validation[s : s + 1], validation_labels, test[s : s + 1], labels, wanted),
+            "That is one seed alone. Choose a threshold for each seed, and average what they reach.",
+        )
 
 
 def _reached(validation: torch.Tensor | None, validation_labels: torch.Tensor, test: torch.Tensor,
@@ -260,6 +266,10 @@ def _budgets() -> dict:
             "wanted": 0.9, "most_alarms": 0.4}  # fmt: skip
 
 
+def _swapped(report: dict[str, float]) -> dict[str, float]:
+    return {**report, "recall": report["false alarms"], "false alarms": report["recall"]}
+
+
 def _report(count: int, kind: str = "right") -> dict[str, float]:
     """Return the report for a budget of :func:`_budgets`, made with a mistake."""
     given = _budgets()
@@ -276,6 +286,8 @@ def _report(count: int, kind: str = "right") -> dict[str, float]:
 
 
 right("00.3", _report(100), **_budgets())
+right("00.3", {**_report(100), "labels": torch.tensor(100)}, **_budgets())
+wrong("00.3", "the wrong way round", _swapped(_report(100)), **_budgets())
 wrong("00.3", "smaller budget is enough", _report(1000), **_budgets())
 wrong("00.3", "too many false alarms", _report(10), **_budgets())
 wrong("00.3", "threshold of one half", _report(100, "at half"), **_budgets())
