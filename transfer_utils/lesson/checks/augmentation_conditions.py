@@ -1,7 +1,8 @@
-"""What must hold of an augmentation that keeps the label: a defect drawn into a picture is there afterwards."""
+"""What must hold of an augmentation: a defect drawn into a picture is kept, and the verdict follows from the scores."""
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
-from .registry import Conditions, NotUsable
+from ...evaluation.differences import differences
+from .registry import Conditions, NotUsable, number_from
 
 SIDE, DEFECT = 80, 14  # pixels
 BRIGHT, DARK, TEXTURE = 170, 30, 4  # grey levels
 DRAWS, LOST_AT_MOST = 320, 0.03
+VERDICTS = ("better", "worse", "cannot tell")
 
 
 def picture_with_a_defect(x: int, y: int) -> Image.Image:
@@ -61,3 +65,33 @@ def keeps_the_defect(augmentation: Callable[[Any], Any]) -> Conditions:
             "Look at a page of your pictures."
         ),
     )
+
+
+def verdict_follows(answer: dict, with_it: Tensor, flips: Tensor, again: Tensor, labels: Tensor) -> Conditions:
+    """Hold the reported difference and verdict against the scores (N, C) of the three runs; labels (N,)."""
+    found = differences({"own": with_it[None], "flips": flips[None]}, labels, against="flips")[0]
+    floor = abs(_accuracy(again, labels) - _accuracy(flips, labels))
+    reported, verdict = number_from(answer["difference"]), answer["verdict"]
+    yield not math.isclose(reported, 100 * found.mean, abs_tol=0.05) or abs(found.mean) < 1e-3, "Not per cent: a share."
+    turned = math.isclose(reported, -found.mean, abs_tol=1e-3) and abs(found.mean) > 2e-3
+    yield not turned, "The sign is turned round: the accuracy with your augmentation minus that with flips alone."
+    fits = math.isclose(reported, found.mean, abs_tol=1e-3)
+    yield fits, "`difference` is not the difference in accuracy of the scores that you hand in, on the same cells."
+    yield verdict in VERDICTS, f"The verdict is one of {', '.join(map(repr, VERDICTS))}."
+    interval = found.over_items
+    inside = interval.low <= 0 <= interval.high
+    yield (
+        not (inside and verdict != "cannot tell"),
+        ("The interval of the difference contains zero: these cells cannot tell which is better, whatever its sign."),
+    )
+    small = not inside and abs(found.mean) <= floor
+    yield not small or verdict == "cannot tell", "Flips with another seed differ by as much: one seed cannot tell."
+    expected = "cannot tell" if inside or small else "better" if found.mean > 0 else "worse"
+    yield (
+        verdict == expected,
+        "The interval leaves zero on one side, and another seed moves it less: say which is better.",
+    )
+
+
+def _accuracy(scores: Tensor, labels: Tensor) -> float:
+    return (scores.argmax(1) == labels).double().mean().item()

@@ -12,7 +12,8 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
-from .augmentation_conditions import keeps_the_defect
+from .augmentation_answers import crop, says, sometimes, turned_at_random
+from .augmentation_conditions import keeps_the_defect, verdict_follows
 from .registry import NOTHING, Conditions, NotUsable, exercise, number_from, right, wrong
 from .small_models import never_train
 from .still_conditions import holds_still, norms_of
@@ -247,8 +248,6 @@ wrong("02.3", "does not learn", lambda model: _binds_train(model).requires_grad_
 
 # ---------------------------------------------------------------------- 02.4
 
-VERDICTS = ("better", "worse", "cannot tell")
-
 
 @exercise("02.4", "An augmentation of your own",
           asked="a dict with augmentation, with_it, with_flips, flips_again, difference and verdict")  # fmt: skip
@@ -269,86 +268,31 @@ def my_experiment(answer: dict, labels: Tensor) -> Conditions:
         not same,
         "Two of the three runs gave the same scores: each is a training of its own, the third with another seed.",
     )
-    yield from _follows(answer, *scores.values(), labels)
-
-
-def _follows(answer: dict, with_it: Tensor, flips: Tensor, again: Tensor, labels: Tensor) -> Conditions:
-    from ...evaluation.differences import differences
-
-    found = differences({"own": with_it[None], "flips": flips[None]}, labels, against="flips")[0]
-    floor = abs(_accuracy(again, labels) - _accuracy(flips, labels))
-    reported, verdict = number_from(answer["difference"]), answer["verdict"]
-    yield not math.isclose(reported, 100 * found.mean, abs_tol=0.05) or abs(found.mean) < 1e-3, "Not per cent: a share."
-    turned = math.isclose(reported, -found.mean, abs_tol=1e-3) and abs(found.mean) > 2e-3
-    yield not turned, "The sign is turned round: the accuracy with your augmentation minus that with flips alone."
-    fits = math.isclose(reported, found.mean, abs_tol=1e-3)
-    yield fits, "`difference` is not the difference in accuracy of the scores that you hand in, on the same cells."
-    yield verdict in VERDICTS, f"The verdict is one of {', '.join(map(repr, VERDICTS))}."
-    interval = found.over_items
-    inside = interval.low <= 0 <= interval.high
-    yield (
-        not (inside and verdict != "cannot tell"),
-        ("The interval of the difference contains zero: these cells cannot tell which is better, whatever its sign."),
-    )
-    small = not inside and abs(found.mean) <= floor
-    yield not small or verdict == "cannot tell", "Flips with another seed differ by as much: one seed cannot tell."
-    expected = "cannot tell" if inside or small else "better" if found.mean > 0 else "worse"
-    yield (
-        verdict == expected,
-        "The interval leaves zero on one side, and another seed moves it less: say which is better.",
-    )
-
-
-def _accuracy(scores: Tensor, labels: Tensor) -> float:
-    return (scores.argmax(1) == labels).double().mean().item()
-
-
-def _says(wrong_cells: range, count: int = 200) -> Tensor:
-    """Return scores that are right but on some cells."""
-    scores = nn.functional.one_hot(torch.arange(count) % 2, 2).float()
-    scores[list(wrong_cells)] = scores[list(wrong_cells)].flip(1)
-    return scores + torch.rand(count, 1, generator=torch.Generator().manual_seed(len(wrong_cells)))
-
-
-def _turned_at_random(picture: Image.Image) -> Image.Image:
-    return picture.rotate(90 * random.randrange(4))
-
-
-def _sometimes(change: Callable, share: float) -> Callable:
-    def apply(picture: Image.Image) -> Image.Image:
-        return change(picture) if random.random() < share else picture.transpose(random.choice([0, 1]))
-
-    return apply
-
-
-def _crop(picture: Image.Image) -> Image.Image:
-    side = picture.width // 2
-    x, y = random.randrange(side), random.randrange(side)
-    return picture.crop((x, y, x + side, y + side)).resize(picture.size)
+    yield from verdict_follows(answer, *scores.values(), labels)
 
 
 LABELS = {"labels": torch.arange(200) % 2}
-TIE = {"augmentation": _turned_at_random, "with_it": _says(range(30)), "with_flips": _says(range(2, 33)),
-       "flips_again": _says(range(5, 33)), "difference": 0.005, "verdict": "cannot tell"}  # fmt: skip
-GAIN = TIE | {"with_it": _says(range(10)), "with_flips": _says(range(60)), "flips_again": _says(range(58)),
+TIE = {"augmentation": turned_at_random, "with_it": says(range(30)), "with_flips": says(range(2, 33)),
+       "flips_again": says(range(5, 33)), "difference": 0.005, "verdict": "cannot tell"}  # fmt: skip
+GAIN = TIE | {"with_it": says(range(10)), "with_flips": says(range(60)), "flips_again": says(range(58)),
               "difference": 0.25, "verdict": "better"}  # fmt: skip
 right("02.4", TIE, **LABELS)
 right("02.4", GAIN, **LABELS)
-right("02.4", GAIN | {"flips_again": _says(range(5)), "verdict": "cannot tell"}, **LABELS)
-black = _sometimes(lambda picture: Image.new(picture.mode, picture.size), 0.15)
+right("02.4", GAIN | {"flips_again": says(range(5)), "verdict": "cannot tell"}, **LABELS)
+black = sometimes(lambda picture: Image.new(picture.mode, picture.size), 0.15)
 wrong("02.4", "nothing is left", TIE | {"augmentation": black}, **LABELS)
-wrong("02.4", "cut off", TIE | {"augmentation": _crop}, **LABELS)
-blurred = _sometimes(lambda picture: picture.filter(ImageFilter.GaussianBlur(12)), 0.5)
+wrong("02.4", "cut off", TIE | {"augmentation": crop}, **LABELS)
+blurred = sometimes(lambda picture: picture.filter(ImageFilter.GaussianBlur(12)), 0.5)
 wrong("02.4", "too faint", TIE | {"augmentation": blurred}, **LABELS)
 wrong("02.4", "not random", TIE | {"augmentation": lambda picture: picture.rotate(90)}, **LABELS)
 wrong("02.4", "size", TIE | {"augmentation": lambda p: p.resize((random.randrange(9, 60), 9))}, **LABELS)
 wrong("02.4", "contains zero", TIE | {"verdict": "better"}, **LABELS)
-wrong("02.4", "another seed differ", GAIN | {"flips_again": _says(range(5))}, **LABELS)
+wrong("02.4", "another seed differ", GAIN | {"flips_again": says(range(5))}, **LABELS)
 wrong("02.4", "say which is better", GAIN | {"verdict": "cannot tell"}, **LABELS)
 wrong("02.4", "sign is turned", GAIN | {"difference": -0.25}, **LABELS)
 wrong("02.4", "per cent", GAIN | {"difference": 25}, **LABELS)
 wrong("02.4", "not the difference", GAIN | {"difference": 0.1}, **LABELS)
 wrong("02.4", "same scores", GAIN | {"flips_again": GAIN["with_flips"]}, **LABELS)
-wrong("02.4", "validation cells", GAIN | {"with_it": _says(range(9), 50)}, **LABELS)
+wrong("02.4", "validation cells", GAIN | {"with_it": says(range(9), 50)}, **LABELS)
 wrong("02.4", "Not there yet: verdict", GAIN | {"verdict": ...}, **LABELS)
 wrong("02.4", "The verdict is one of", TIE | {"verdict": "equal"}, **LABELS)
