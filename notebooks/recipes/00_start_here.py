@@ -1,4 +1,4 @@
-"""Is transfer worth it on your folder? Accuracy by number of labels, with and without a pretrained network.
+"""Is transfer worth it on your folder? Accuracy by number of labels, of a pretrained network and of mere pixels.
 
     python 00_start_here.py photos                          photos/class/file.jpg, as many labels as there are
     python 00_start_here.py photos --labels 20 50 100       what you would get with these numbers of labels
@@ -73,7 +73,8 @@ def main(options):
     if len(counts) < 2 or counts.min() < 12:
         raise SystemExit(f"Needs two classes or more, 12 images each; {images.classes} have {counts.tolist()}.")
     pool, test = train_test_split(np.arange(len(labels)), test_size=0.25, stratify=labels, random_state=options.seed)
-    budgets = [n for n in sorted(options.labels) if 3 * len(counts) <= n <= 0.9 * len(pool)] + [len(pool)]
+    fewest = 2 * len(labels) / counts.min()  # so that each draw holds two images of the rarest class
+    budgets = [n for n in sorted(options.labels) if fewest <= n <= 0.9 * len(pool)] + [len(pool)]
     features, pixels = describe([path for path, _ in images.samples], options.size)
     print(f"accuracy on {len(test)} test images [95 % over test images], {options.draws} draws of the labelled ones")
     print("labels  majority class        nearest neighbour     frozen features       frozen - nearest neighbour")
@@ -88,7 +89,7 @@ def main(options):
         gain = right["frozen features"] - right["nearest neighbour"]  # paired: of the same images
         cells = ["{:.3f} [{:.3f}, {:.3f}]".format(*interval(values, random)) for values in right.values()]
         print(f"{count:6}  " + "  ".join([*cells, "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval(gain, random))]))
-    print("Worth it from the row on where the last interval lies above 0. Is it wide? Then you need more test images.")
+    print("Last interval above 0: better than comparing pixels. Is it wide? Then you need more test images.")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import safetensors.torch
 import timm
 import torch
 from sklearn.metrics import accuracy_score, average_precision_score, recall_score
+from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
@@ -59,8 +60,7 @@ def let_learn(network, groups, count):
 @torch.no_grad()
 def judge(network, items):
     """Return the probability of each class for each photograph, and the labels."""
-    network.eval()
-    return map(torch.cat, zip(*[(network(x).softmax(1), y) for x, y in DataLoader(items, 32)], strict=True))
+    return map(torch.cat, zip(*[(network.eval()(x).softmax(1), y) for x, y in DataLoader(items, 32)], strict=True))
 
 
 def train(network, train_set, validation_set, options):
@@ -71,7 +71,7 @@ def train(network, train_set, validation_set, options):
     loader = DataLoader(train_set, 32, shuffle=True, drop_last=len(train_set) % 32 == 1)  # no batch of one image
     for epoch in range(4 * length):
         if epoch % length == 0:
-            cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, [options.rate] * 3 + [0.01], length * len(loader))
+            cycle = OneCycleLR(optimizer, [options.rate] * 3 + [0.01], length * len(loader), cycle_momentum=False)
         let_learn(network, groups, epoch // length + 1)
         for images, labels in loader:
             optimizer.zero_grad()
