@@ -18,6 +18,8 @@ EXCEPTIONS = tomllib.loads(Path(__file__).with_name("second_edition_exceptions.t
 _ALL = {"cells", "helpers", "slides", "schematic", "recipe", "quiz", "exercises", "time", "progress", "headline"}
 FIRST_EDITION = {
     "00_start_here": _ALL | {"vocabulary"},
+    "02_fine_tuning": _ALL | {"vocabulary"},
+    "03_progressive_unfreezing": _ALL | {"vocabulary", "prose"},
     "06_adapters": _ALL | {"vocabulary", "prose"},
     "07_lora": _ALL | {"vocabulary", "prose"},
     "08_dann": _ALL | {"vocabulary", "prose"},
