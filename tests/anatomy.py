@@ -39,7 +39,7 @@ def lines_of_code(notebook, path):
     """Code cells have at most 8 lines on average and 25 at most; one tagged core, and solutions, may have 30.
 
     The setup cell and the folded solutions do not count for the average: the one is given, the others are not read.
-    Empty lines and docstrings of one line count nowhere.
+    Empty lines count nowhere.
     """
     core = cells_tagged(notebook, "core")
     complaints = [f"{len(core)} cells are tagged core, at most one may be"] if len(core) > 1 else []

@@ -25,9 +25,8 @@ def markdown(notebook):
 
 
 def length(cell):
-    """Return the lines of a cell, empty ones and docstrings of one line apart: those are prose."""
-    lines = [line.strip() for line in cell.source.splitlines()]
-    return sum(bool(line) and not re.fullmatch(r'""".*"""', line) for line in lines)
+    """Return the lines of a cell that are not empty."""
+    return sum(bool(line.strip()) for line in cell.source.splitlines())
 
 
 def tree_of(cell):

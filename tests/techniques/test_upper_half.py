@@ -63,6 +63,7 @@ def test_the_halves_one_after_the_other_are_the_network_at_any_group(model):
         assert shared == upper.state_dict().keys(), "and so are the statistics of BatchNorm"
         if count < len(groups) - 1:
             assert [list(g.parameters) for g in layer_groups(upper)] == [list(g.parameters) for g in groups[count:]]
+            assert [group.name for group in layer_groups(upper)] == [group.name for group in groups[count:]]
 
 
 def test_a_group_is_named_or_counted():

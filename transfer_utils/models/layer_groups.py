@@ -47,15 +47,16 @@ _NAMED_STAGES = {
 def layer_groups(model: nn.Module) -> list[LayerGroup]:
     """Return the layers of a backbone in groups, from the stem to the head.
 
-    timm's own coarse grouping for timm models; stages of the same depth for torchvision's.
+    timm's own coarse grouping for timm models; stages of the same depth for torchvision's. The groups of an
+    upper half (``techniques.upper_half``) keep the names that they have in the whole network.
 
     Raises:
         TypeError: the model has no card.
     """
     depths = _parameter_depths(model)
     module_depths = _module_depths(model, depths)
-    ranks = sorted({*depths.values(), math.inf})
-    names = ["stem", *(f"stage {i}" for i in range(1, len(ranks) - 1)), "head"]
+    ranks, below = sorted({*depths.values(), math.inf}), getattr(model, "groups_below", 0)
+    names = [f"stage {i}" if i else "stem" for i in range(below, below + len(ranks) - 1)] + ["head"]
     parameters = dict(model.named_parameters())
     groups = []
     for name, rank in zip(names, ranks, strict=True):

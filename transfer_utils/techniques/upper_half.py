@@ -50,6 +50,7 @@ def halves(model: nn.Module, at: str | int) -> tuple[LowerHalf, nn.Module]:
     groups, count = layer_groups(model), groups_below(model, at)
     below, above = ({module for group in part for module in group.modules} for part in (groups[:count], groups[count:]))
     lower, upper = LowerHalf(_replaced(model, above, _Stop), below), _replaced(model, below, nn.Identity)
+    upper.groups_below = getattr(model, "groups_below", 0) + count  # so that layer_groups(upper) goes on counting
     try:
         _require_equal(model, lower, upper)
     except Exception as error:  # whatever it is, the remedy is the same

@@ -6,7 +6,6 @@ import copy
 import functools
 import math
 import operator
-import random
 import types
 from collections.abc import Callable
 
@@ -15,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from ...models.freezing import freeze, unfreeze
+from .drifted_features import drifted_features, two_accuracies, two_heads
 from .freeze_conditions import freezes
 from .head_training import Task
 from .registry import NOTHING, Conditions, exercise, number_from, right, wrong
@@ -224,38 +224,42 @@ wrong("01.3", "returned nothing", lambda *given: loop_by_hand()(*given) and None
 # ---------------------------------------------------------------------- 01.4
 
 
-@exercise("01.4", "When are stored features worth it?", asked="a function of epochs, forward and head, a number")
-def worth_caching(answer: Callable) -> Conditions:
-    """Seconds of the naive loop divided by seconds with stored features; ``forward`` and ``head`` are of one epoch."""
-    result = answer(10, 9.0, 1.0)
+@exercise("01.4", "Is a drifted network ruined?",
+          asked="a function of train, validation and old_head that returns two accuracies")  # fmt: skip
+def old_and_new_head(answer: Callable) -> Conditions:
+    """Judge the old head and a new one on features that moved; where training and validation contradict, too."""
+    moved, contradicting = drifted_features(), drifted_features(contradicting=True)
+    before = weights_of(moved.old_head)
+    result = answer(moved.train, moved.validation, moved.old_head)
     yield result is not None, NOTHING
-    result = number_from(result)
-    yield not math.isclose(result, 0.19), "The wrong way round: naive seconds divided by seconds with stored features."
-    yield not math.isclose(result, 1.0), "With stored features the body's forward pass is paid once, not in each epoch."
-    yield not math.isclose(result, 10.0), "The head is missing: stored features or not, it is trained in every epoch."
-    result = number_from(answer(1, 5.0, 1.0))
+    old, new = two_accuracies(result)
+    yield torch.equal(weights_of(moved.old_head), before), "`old_head` has changed. The new head is a layer of its own."
+    yield max(old, new) <= 1, "Accuracies are between 0 and 1, not per cent."
     yield (
-        math.isclose(result, 1.0),
-        "With one epoch both ways do the same work, forward and head once: the factor is 1.",
+        not (math.isclose(new, moved.of_old_head, abs_tol=1e-4) and old > new),
+        "The wrong way round: first the accuracy of `old_head`, then that of the new head.",
     )
-    draw = random.Random("01.4")
-    for _ in range(5):
-        epochs, forward, head = draw.randint(2, 100), draw.uniform(1, 20), draw.uniform(0.1, 5)
-        result, expected = number_from(answer(epochs, forward, head)), _factor(epochs, forward, head)
-        yield (
-            math.isclose(result, expected),
-            "Naive: forward and head in each epoch. Stored: forward once, head in each.",
-        )
+    yield math.isclose(old, moved.of_old_head, abs_tol=1e-4), "Judge `old_head` as it is, on `validation.values`."
+    yield not math.isclose(new, old, abs_tol=1e-4), "Both numbers are those of the old head. Where is the new one?"
+    yield (
+        math.isclose(new * len(moved.validation.labels), round(new * len(moved.validation.labels)), abs_tol=1e-4),
+        "The new head was not judged on the validation items: its accuracy is no share of their number.",
+    )
+    yield new > 0.8, "The new head has not learned: on these features another one is right for nearly all. More steps?"
+    _, new = two_accuracies(answer(contradicting.train, contradicting.validation, contradicting.old_head))
+    yield new < 0.5, "The new head has learned from validation items. Train it on `train` alone."
 
 
-def _factor(epochs: int, forward: float, head: float) -> float:
-    return epochs * (forward + head) / (forward + epochs * head)
-
-
-right("01.4", _factor)
-wrong("01.4", "wrong way round", lambda epochs, forward, head: (forward + epochs * head) / (epochs * (forward + head)))
-wrong("01.4", "paid once", lambda epochs, forward, head: epochs * (forward + head) / (epochs * (forward + head)))
-wrong("01.4", "head is missing", lambda epochs, forward, head: epochs * forward / forward)
-wrong("01.4", "one epoch", lambda epochs, forward, head: epochs * (forward + head) / (forward + (epochs - 1) * head))
-wrong("01.4", "forward once", lambda epochs, forward, head: 100 / 19 if epochs == 10 else 1.0)
-wrong("01.4", "returned nothing", lambda epochs, forward, head: None)
+right("01.4", two_heads())
+right("01.4", two_heads(epochs=60))
+right("01.4", lambda *given: torch.tensor(two_heads()(*given)))
+wrong("01.4", "has changed", two_heads(same_head=True))
+wrong("01.4", "not per cent", lambda *given: [100 * share for share in two_heads()(*given)])
+wrong("01.4", "wrong way round", lambda *given: two_heads()(*given)[::-1])
+wrong("01.4", "as it is", lambda *given: [0.5, two_heads()(*given)[1]])
+wrong("01.4", "Where is the new one", lambda *given: [two_heads()(*given)[0]] * 2)
+wrong("01.4", "not judged on the validation items", two_heads(judge_on="train"))
+wrong("01.4", "has not learned", two_heads(epochs=0))
+wrong("01.4", "learned from validation items", two_heads(learn_from="validation"))
+wrong("01.4", "two accuracies", lambda *given: two_heads()(*given)[1])
+wrong("01.4", "returned nothing", lambda *given: None)
