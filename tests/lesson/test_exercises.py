@@ -412,13 +412,13 @@ def test_after_run_all_every_exercise_of_a_real_notebook_is_open_and_stays_so():
         "check('01.1', five_class_head, width=width)",
         "# @title Solution 01.1\nwith solution('01.1'):\n    five_class_head = 5 * width + 5\n"
         "    check('01.1', five_class_head, width=width)",
-        "def worth_caching(epochs, forward, head):\n    ...",
-        "check('01.4', worth_caching)",
-        "with solution('01.4'):\n    def worth_caching(epochs, forward, head):\n"
-        "        return epochs * (forward + head) / (forward + epochs * head)\n    check('01.4', worth_caching)",
-        "check('01.1', five_class_head, width=width)\ncheck('01.4', worth_caching)",
-        "def worth_caching(epochs, forward, head):\n    seconds = forward\n    return seconds.epochs",
-        "check('01.4', worth_caching)",
+        "def old_and_new_head(train, validation, old_head):\n    ...",
+        "check('01.4', old_and_new_head)",
+        "from transfer_utils.lesson.checks.drifted_features import two_heads\nwith solution('01.4'):\n"
+        "    old_and_new_head = two_heads()\n    check('01.4', old_and_new_head)",
+        "check('01.1', five_class_head, width=width)\ncheck('01.4', old_and_new_head)",
+        "def old_and_new_head(train, validation, old_head):\n    seconds = 1.0\n    return seconds.epochs",
+        "check('01.4', old_and_new_head)",
     ]
     notebook = new_notebook(cells=[new_code_cell(source) for source in cells])
     with pytest.MonkeyPatch.context() as patch:
@@ -432,6 +432,6 @@ def test_after_run_all_every_exercise_of_a_real_notebook_is_open_and_stays_so():
     assert said[7] == said[2] + said[5]
     assert said[9] == (
         "Exercise 01.4: not yet. Your code raised AttributeError: 'float' object has no attribute 'epochs'\n"
-        "    in `worth_caching`, line 3 of its cell: return seconds.epochs\n"
+        "    in `old_and_new_head`, line 3 of its cell: return seconds.epochs\n"
     )
     nbformat.validate(notebook)
