@@ -8,7 +8,7 @@ from tiny import TinyNet, changed, weights_of
 from torch import nn
 
 from transfer_utils import replace_head
-from transfer_utils.evaluation.forgetting import distance_moved, old_answers, photograph_pieces
+from transfer_utils.evaluation.forgetting import distance_moved, names_kept, old_answers, photograph_pieces
 
 IMAGES = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -64,3 +64,21 @@ def test_pieces_of_photographs_differ_and_are_repeated_by_their_seed():
     assert torch.equal(first, again)
     assert not torch.equal(first, photograph_pieces(TinyNet(), 16, 3, seed=2))
     assert len({piece.sum().item() for piece in first}) == 6
+
+
+def test_names_are_kept_by_part():
+    original = TinyNet(classes=4).eval()
+    before = weights_of(original)
+    body = replace_head(copy.deepcopy(original), 2)
+    parts = ("all that was trained", "weights alone", "statistics alone")
+    assert names_kept(body, original, IMAGES) == dict.fromkeys(parts, 1.0), "another head does not count"
+    names = original(IMAGES).argmax(1)
+    for norm in (module for module in body.modules() if isinstance(module, nn.BatchNorm2d)):
+        norm.running_mean += torch.randn_like(norm.running_mean) * 50
+    found = names_kept(body, original, IMAGES)
+    assert found["weights alone"] == 1
+    assert found["all that was trained"] == found["statistics alone"]
+    probe = copy.deepcopy(original)
+    probe.load_state_dict({n: t for n, t in body.state_dict().items() if not n.startswith("fc.")}, strict=False)
+    assert found["statistics alone"] == (probe(IMAGES).argmax(1) == names).double().mean().item()
+    assert not changed(before, weights_of(original))

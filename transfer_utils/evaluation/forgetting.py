@@ -60,3 +60,32 @@ def old_answers(body: nn.Module, original: nn.Module, inputs: torch.Tensor, old_
         for buffer, old in zip(probe.buffers(), original.buffers(), strict=True):
             buffer.copy_(old)
     return probe(inputs)
+
+
+@torch.inference_mode()
+def names_kept(network: nn.Module, original: nn.Module, inputs: torch.Tensor) -> dict[str, float]:
+    """Return the share of ``inputs`` that keep their first choice when parts of ``network`` are put into ``original``.
+
+    The head stays that of ``original``; neither network is changed.
+
+    Args:
+        network: of the same layers, trained on something else.
+        inputs: (N, 3, height, width), on the CPU.
+
+    Returns:
+        Shares for ``all that was trained``, the ``weights alone``, and the ``statistics alone``: the running means and
+        variances of BatchNorm, which change without any gradient.
+    """
+    heads = tuple(f"{name}." for name in head_names(original))
+    trained = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(heads)}
+    statistics = {name: tensor for name, tensor in trained.items() if "running" in name}
+    weights = {name: tensor for name, tensor in trained.items() if name not in statistics}
+    probe = copy.deepcopy(original).cpu().eval()
+    before, names = probe.state_dict(), probe(inputs).argmax(1)
+    before = {name: tensor.clone() for name, tensor in before.items()}
+    shares = {}
+    parts = {"all that was trained": trained, "weights alone": weights, "statistics alone": statistics}
+    for part, tensors in parts.items():
+        probe.load_state_dict(before | tensors)
+        shares[part] = (probe(inputs).argmax(1) == names).double().mean().item()
+    return shares

@@ -1,13 +1,15 @@
-"""Unfreezing schedules: which layer groups learn in which epoch."""
+"""Unfreezing schedules: which layer groups learn in which epoch, and how the rate goes in each stage."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import nn
 
 from ..models.freezing import freeze, unfreeze
 from ..models.layer_groups import layer_groups
+from .rates import Schedule, one_cycle
 
 
 @dataclass(frozen=True)
@@ -36,3 +38,32 @@ class UnfreezingSchedule:
         count = min(self.groups_at(epoch), len(groups))
         freeze(*groups[: len(groups) - count])
         unfreeze(*groups[len(groups) - count :])
+
+    def own_cycles(self, epochs: int, cycle: Callable[[float], float] = one_cycle) -> Schedule:
+        """Return the schedule of rates for ``fit`` in which each stage has a cycle of its own.
+
+        With one cycle over the whole run, the groups that wake late would begin when the rate is falling already.
+
+        Args:
+            epochs: of the whole run; stages that begin later are left out.
+            cycle: progress of a stage from 0 to 1 -> factor.
+
+        Raises:
+            ValueError: ``epochs`` is not positive.
+
+        Example:
+            >>> rates = UnfreezingSchedule({0: 1, 2: 9}).own_cycles(4)
+            >>> [round(rates(progress), 2) for progress in (0, 0.15, 0.49, 0.5, 0.65, 0.99)]
+            [0.04, 1.0, 0.0, 0.04, 1.0, 0.0]
+        """
+        if epochs < 1:
+            raise ValueError(f"The number of epochs must be 1 or more, not {epochs}.")
+        starts = [start for start in sorted(self.table) if start < epochs]
+
+        def factor(progress: float) -> float:
+            epoch = progress * epochs + 1e-9  # a step that begins a stage may come out just below it
+            place = sum(start <= epoch for start in starts)
+            start, end = starts[place - 1], [*starts, epochs][place]
+            return cycle(min((epoch - start) / (end - start), 1.0))
+
+        return factor

@@ -1,17 +1,20 @@
-"""Pictures of lesson 02: learning rates (15 draws them, too), frozen layers, runs, what was forgotten."""
+"""Pictures of lesson 02: a search for the learning rate, curves of training, what frozen layers save; rates, for 15."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
+import torch
 from matplotlib.figure import Figure
+from torch import Tensor, nn
 
+from ...data import LabelledImages
+from ...evaluation.cost import training_memory_mb, training_step_seconds
 from ...evaluation.intervals import Interval
-from ...models.layer_groups import LayerGroup
-from ...training.loop import FitResult
+from ...models.freezing import freeze
+from ...models.layer_groups import layer_groups
 from .. import plots
 
 
@@ -36,127 +39,160 @@ def rates_and_schedule(rates: dict[str, float], factor: Sequence[float], lines: 
     return figure
 
 
-def rate_sweep(by_rate: dict[float, dict], baseline: float) -> Figure:
-    """Draw what each learning rate did: accuracy, how far the weights moved, what is left of the old names.
+def rate_search(
+    rates: Sequence[float], precision: Mapping[str, Sequence[Interval]], level: float
+) -> tuple[Figure, str]:
+    """Draw average precision on validation over the learning rates, a line an arm, with 95 % intervals over the cells.
 
     Args:
-        by_rate: rate -> ``accuracy``, ``old statistics``, ``as it is`` (intervals) and ``moved`` (a share).
-        baseline: accuracy of the majority class.
+        rates: of the body.
+        precision: arm -> one interval for each rate.
+        level: what a random order of the cells reaches, a dotted line.
+
+    Returns:
+        The figure, and in words what it shows.
     """
-    rates, rows = list(by_rate), list(by_rate.values())
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 4))
-    plots.points(left, rates, [row["accuracy"] for row in rows], color=plots.RED, marker="s")
-    left.axhline(baseline, color="black", ls="--", lw=1.5, label="more frequent name")
-    left.margins(y=0.2)
-    middle.plot(rates, [100 * row["moved"] for row in rows], color=plots.GREY, marker="o")
-    for kind, colour, marker in [("old statistics", plots.BLUE, "o"), ("as it is", plots.ORANGE, "v")]:
-        plots.points(right, rates, [row[kind] for row in rows], color=colour, marker=marker, label=kind)
-    left.set(ylabel="validation accuracy", title="on solar cells")
-    middle.set(ylabel="% of their length", yscale="log", title="how far the weights moved")
-    right.set(ylabel="share of old names kept", ylim=(-0.05, 1.05), title="on photographs")
-    for axes in (left, middle, right):
-        plots.log_axis(axes, rates)
-        axes.set(xlabel="learning rate of the head")
-    left.legend(loc="upper right")
-    right.legend(loc="upper right")
-    return figure
+    figure, axes = plt.subplots(figsize=(8.5, 4.4))
+    for place, (arm, intervals) in enumerate(precision.items()):
+        style = {"color": (plots.RED, plots.GREEN)[place], "marker": plots.MARKERS[place + 1], "label": arm}
+        plots.points(
+            axes, [rate * 1.08 ** (2 * place - 1) for rate in rates], intervals, ls=("-", "--")[place], **style
+        )
+    axes.axhline(level, color="black", ls=":", lw=1.5, label="random order")
+    plots.log_axis(axes, rates)
+    axes.set(
+        xlabel="highest learning rate of the body (log scale)", ylabel="average precision, validation", ylim=(0, 1)
+    )
+    axes.legend(loc="lower left")
+    ends = "; ".join(f"{arm} " + ", ".join(f"{one.mean:.2f}" for one in row) for arm, row in precision.items())
+    return figure, f"Average precision on validation over the learning rate, from low to high: {ends}."
 
 
-def freeze_sweep(accuracy: dict[int, Interval], cost_of: dict[int, dict], images: int) -> Figure:
-    """Draw validation accuracy, milliseconds a step and memory by kind against the number of frozen groups.
+def one_run(history: Sequence[Mapping[str, float]], best: int) -> Figure:
+    """Draw accuracy and loss of one run by epoch, with a circle where the weights were kept.
 
     Args:
-        accuracy: number of frozen groups -> interval.
-        cost_of: the same -> ``step`` (seconds) and ``memory`` (kind -> MB).
-        images: in a batch.
+        history: rows with ``accuracy``, ``loss`` (both on validation) and ``training loss``.
+        best: the epoch whose weights were kept, counted from 0.
     """
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 4))
-    plots.points(left, list(accuracy), list(accuracy.values()), color=plots.RED, marker="s")
-    middle.plot(list(cost_of), [1000 * cost["step"] for cost in cost_of.values()], color=plots.GREY, marker="o")
-    plots.stacked_bars(right, {k: cost["memory"] for k, cost in cost_of.items()})
-    left.set(ylabel="validation accuracy", title="short runs")
-    middle.set(ylabel="milliseconds a step", title=f"time, {images} images")
-    middle.set_ylim(bottom=0)
-    right.set(ylabel="MB", title=f"memory, {images} images")
-    for axes in (left, middle, right):
-        axes.set(xlabel="first groups frozen", xticks=list(accuracy))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2))
+    plots.learning_curve(left, history, "accuracy", best, color=plots.RED, marker="s")
+    plots.learning_curve(right, history, "training loss", color=plots.GREY, ls="--", marker="^", label="training")
+    plots.learning_curve(right, history, "loss", best, color=plots.RED, marker="s", label="validation")
+    left.set(ylabel="validation accuracy")
+    right.set(ylabel="loss", ylim=(0, None))
+    right.plot([], [], "o", ms=12, mfc="none", mec="black", label="weights kept")
+    right.legend()
     return figure
 
 
-def freeze_explorer(groups: Sequence[LayerGroup], cost_of: dict[int, dict], k: int) -> Figure:
-    """Draw which groups learn with the first ``k`` frozen, what a step keeps in memory and how long it takes.
+def curves_of_arms(arms: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+    """Draw validation accuracy and both losses by epoch, mean and band over the seeds.
 
     Args:
-        cost_of: number of frozen groups -> ``learns`` (parameters), ``step`` (seconds), ``memory`` (kind -> MB).
+        arms: arm -> ``accuracy``, ``loss`` and ``training loss``, each (seeds, epochs).
     """
-    cost = cost_of[k]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), width_ratios=(3, 2))
-    for name, colour, part in [("frozen", plots.SKY, groups[:k]), ("learns", plots.RED, groups[k:])]:
-        bars = left.barh([g.name for g in part], [g.count() for g in part], color=colour, label=name)
-        left.bar_label(bars, [f"{g.count():,}" for g in part], padding=4, fontsize=10)
-    left.set(xscale="log", xlabel="parameters (log scale)", title=f"{cost['learns']:,} parameters learn")
-    left.set_xlim(right=30 * max(g.count() for g in groups))
-    left.grid(axis="y", visible=False)
-    left.legend(loc="center right")
-    bars = right.bar(list(cost["memory"]), list(cost["memory"].values()), color=plots.PALETTE[:4])
-    right.bar_label(bars, [f"{mb:.0f}" for mb in cost["memory"].values()])
-    right.set(ylabel="MB", title=f"a step: {1000 * cost['step']:.0f} ms, {sum(cost['memory'].values()):.0f} MB")
-    right.set_ylim(0, 1.15 * max(max(other["memory"].values()) for other in cost_of.values()))
-    right.tick_params(axis="x", labelsize=11)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.4))
+    for place, (name, arm) in enumerate(arms.items()):
+        style = {"color": (plots.RED, plots.GREEN)[place], "marker": plots.MARKERS[place + 1], "dots": False}
+        epochs = range(1, len(arm["loss"][0]) + 1)
+        plots.band(left, epochs, arm["accuracy"], label=name, **style)
+        plots.band(right, epochs, arm["loss"], label=f"{name}: validation", **style)
+        plots.band(right, epochs, arm["training loss"], ls="--", label=f"{name}: training", **style)
+    left.set(xlabel="epoch", ylabel="validation accuracy")
+    right.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+    for axes in (left, right):
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(fontsize=10)
     return figure
 
 
-def runs_by_epoch(runs: dict[str, Sequence[FitResult]]) -> Figure:
-    """Draw validation accuracy after each epoch, a line a run, with a circle where its weights were kept.
+def freeze_costs(make: Callable[[], nn.Module], images: Tensor, upper: nn.Module, stored: Tensor) -> list[dict]:
+    """Measure a training step with the first 0, 1, 2, ... groups frozen, and last one of the upper half alone.
 
     Args:
-        runs: method, one of ``plots.METHODS``, -> its runs.
+        make: returns a fresh network with a new head.
+        images: (N, 3, height, width).
+        upper, stored: the upper half, and activations of N images for it.
+
+    Returns:
+        For each: ``milliseconds``, ``MB`` of a step, and ``millions`` of parameters that learn.
     """
-    figure, axes = plt.subplots(figsize=(8, 4.4))
-    for method, results in runs.items():
-        for number, result in enumerate(results):
-            style = plots.method_style(method) | {"label": method if number == 0 else None}
-            style["ls"] = ("-", "--", ":", "-.", (0, (5, 1)))[number % 5]
-            plots.learning_curve(axes, result.history, "validation_accuracy", result.best_epoch, **style)
-    _circle_in_legend(axes, "lower right")
-    axes.set(title="Validation after each epoch, a line a seed")
-    return figure
+    found = []
+    for frozen in range(len(layer_groups(make()))):
+        network = make()
+        freeze(*layer_groups(network)[:frozen])
+        found.append(_cost_of_a_step(network.train(), images))
+    return [*found, _cost_of_a_step(upper.train(), stored)]
 
 
-def training_and_validation(result: FitResult, title: str) -> Figure:
-    """Draw accuracy and loss by epoch, in training and validation, with a circle where the weights were kept."""
-    figure, grid = plt.subplots(1, 2, figsize=(11, 4.2))
-    for axes, metric in zip(grid, ("accuracy", "loss"), strict=True):
-        plots.learning_curve(axes, result.history, f"train_{metric}", color=plots.GREY, ls="--", label="training")
-        plots.learning_curve(axes, result.history, f"validation_{metric}", result.best_epoch, color=plots.RED,
-                             marker="s", ms=5, label="validation")  # fmt: skip
-        axes.set(ylabel=metric)
-    _circle_in_legend(grid[1], "best")
-    figure.suptitle(title)
-    return figure
+def _cost_of_a_step(network: nn.Module, inputs: Tensor) -> dict[str, float]:
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    labels = torch.arange(len(inputs)) % 2
+    seconds = training_step_seconds(network, torch.optim.AdamW(learning), inputs, labels, repeats=2)
+    megabytes = sum(training_memory_mb(network, inputs).values())
+    millions = sum(parameter.numel() for parameter in learning) / 1e6
+    return {"milliseconds": 1000 * seconds, "MB": megabytes, "millions": millions}
 
 
-def _circle_in_legend(axes: Axes, place: str) -> None:
-    axes.plot([], [], "o", ms=12, mfc="none", mec="black", label="weights kept")
-    axes.legend(loc=place)
+def freeze_dial(groups: Sequence[str], costs: Sequence[Mapping[str, float]], k: int) -> tuple[Figure, str]:
+    """Draw time, memory and trainable parameters of a step over the number of frozen groups, and mark ``k``.
+
+    Args:
+        groups: their names, from the stem to the head.
+        costs: from :func:`freeze_costs`; its last, the upper half on stored activations, is a dashed line.
+
+    Returns:
+        The figure, and in words what it shows.
+    """
+    figure, grid = plt.subplots(1, 3, figsize=(12, 4.2))
+    *whole, stored = costs
+    titles = {"milliseconds": "time of a step", "MB": "memory of a step", "millions": "parameters that learn"}
+    for axes, (unit, title), colour in zip(grid, titles.items(), plots.PALETTE, strict=False):
+        axes.plot(range(len(whole)), [one[unit] for one in whole], color=colour, marker="o", label="whole network")
+        axes.plot(k, whole[k][unit], "o", ms=16, mfc="none", mec="black", mew=2, ls="none", label=f"{k} frozen")
+        axes.axhline(stored[unit], color=plots.GREY, ls="--", label="upper half, stored")
+        axes.set(title=title, ylabel=unit, xlabel="groups frozen, from the stem", xticks=range(len(whole)))
+        axes.set_ylim(bottom=0)
+    grid[0].legend(fontsize=10)
+    figure.suptitle(f"{k} groups frozen; these learn: {', '.join(groups[k:])}", fontsize=12)
+    here = ", ".join(f"{value:.1f} {unit}" for unit, value in whole[k].items())
+    return figure, f"Time, memory and trained parameters of a step by the number of frozen groups; with {k}: {here}."
 
 
-def kept_names(kept: dict[str, tuple[Interval, Interval]]) -> Figure:
-    """Draw the share of old names that each body keeps: with the old BatchNorm statistics, and as it is."""
-    figure, axes = plt.subplots(figsize=(9, 4.2))
-    kinds = [(-0.2, plots.BLUE, "old BatchNorm statistics put back"), (0.2, plots.ORANGE, "as it is")]
-    for column, (shift, colour, label) in enumerate(kinds):
-        intervals = [both[column] for both in kept.values()]
-        mean = np.array([interval.mean for interval in intervals])
-        ends = np.abs(np.array([[i.low, i.high] for i in intervals]).T - mean)
-        places = np.arange(len(kept)) + shift
-        axes.barh(places, mean, xerr=ends, height=0.36, color=colour, label=label, error_kw={"capsize": 3})
-        for place, interval in zip(places, intervals, strict=True):
-            axes.annotate(f"{interval.mean:.0%}", (max(interval.high, 0), place), (6, 0), va="center", fontsize=11,
-                          textcoords="offset points")  # fmt: skip
-    axes.set_yticks(range(len(kept)), list(kept))
-    axes.set(xlim=(0, 1.15), xlabel="share of pieces of photographs with the old name")
-    axes.invert_yaxis()
-    axes.grid(axis="y", visible=False)
-    axes.legend(loc="lower right")
-    return figure
+def flips_of(images: LabelledImages, credit: str) -> Figure:
+    """Draw a defective cell of each kind of silicon in its four flips, a row each.
+
+    Args:
+        images: of ELPV: their ``extra`` holds ``module_type``.
+    """
+    steps = {"as it is": (1, 1), "left and right": (1, -1), "top and bottom": (-1, 1), "both": (-1, -1)}
+    plain, pictures = images.with_transform(None), {}
+    for kind in ("mono", "poly"):
+        found = np.flatnonzero((images.labels.numpy() == 1) & (images.extra["module_type"] == kind))
+        cell = np.asarray(plain[int(found[len(found) // 2])][0])
+        pictures |= {f"{kind}, {flip}": cell[::down, ::across] for flip, (down, across) in steps.items()}
+    return plots.picture_row(pictures, columns=4, credit=credit)
+
+
+def under_changes(
+    images: LabelledImages, changes: Mapping[str, Callable], scores: Mapping[str, Tensor], credit: str
+) -> tuple[Figure, str]:
+    """Draw a monocrystalline cell under each change, with the probability of a defect, class 1, that a network gives.
+
+    Args:
+        changes: name -> function of a PIL image.
+        scores: name -> scores (1, N, 2) of all images under that change.
+
+    Returns:
+        The figure, and in words what it shows.
+    """
+    mono = np.flatnonzero(images.extra["module_type"] == "mono")
+    index = int(mono[len(mono) // 2])
+    picture = images.with_transform(None)[index][0]
+    shown = {f"{name}: {scores[name][0, index].softmax(0)[1]:.2f}": change(picture) for name, change in changes.items()}
+    figure = plots.picture_row(shown, columns=len(shown), credit=credit)
+    return (
+        figure,
+        f"One defective cell under {len(shown)} changes, with the probability of a defect: {', '.join(shown)}.",
+    )

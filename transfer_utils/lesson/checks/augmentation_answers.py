@@ -1,0 +1,38 @@
+"""Parts of right and wrong answers to 02.4: augmentations, and scores of made-up trainings."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+
+def says(wrong_cells: range, count: int = 200) -> Tensor:
+    """Return scores (count, 2) that are right but on some cells; the labels are 0, 1, 0, 1 and so on."""
+    scores = nn.functional.one_hot(torch.arange(count) % 2, 2).float()
+    scores[list(wrong_cells)] = scores[list(wrong_cells)].flip(1)
+    return scores + torch.rand(count, 1, generator=torch.Generator().manual_seed(len(wrong_cells)))
+
+
+def turned_at_random(picture: Image.Image) -> Image.Image:
+    """Return a picture in one of four quarter turns."""
+    return picture.rotate(90 * random.randrange(4))
+
+
+def sometimes(change: Callable, share: float) -> Callable:
+    """Return an augmentation that changes a share of the pictures so, and flips the others."""
+
+    def apply(picture: Image.Image) -> Image.Image:
+        return change(picture) if random.random() < share else picture.transpose(random.choice([0, 1]))
+
+    return apply
+
+
+def crop(picture: Image.Image) -> Image.Image:
+    """Return a random quarter of a picture at its full size, which may leave the defect out."""
+    side = picture.width // 2
+    x, y = random.randrange(side), random.randrange(side)
+    return picture.crop((x, y, x + side, y + side)).resize(picture.size)
