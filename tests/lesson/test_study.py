@@ -129,7 +129,7 @@ def test_a_learner_gets_no_stored_rows_beside_a_live_one_that_differs(notebook, 
     heads = fresh.run(OPENING, CHANGED_UNSEEN, STUDY)
     assert fresh.ran == list(heads.seeds)
     said = capsys.readouterr().out
-    assert said.startswith("The stored runs do not fit what ran here: seed 0, run(seed)['scores'], share of items with")
+    assert said.startswith("The stored runs do not fit what ran here: seed 0, 'scores', share of items with")
     assert said.count(". Computing seed") == 1
     assert "stored, made" not in said
     # what was kept of the changed code is of no use for other code under the same key
@@ -379,6 +379,29 @@ def test_the_build_refuses_scores_that_the_helpers_no_longer_give(notebook, stor
     ):
         notebook().run(OPENING, RUN, STUDY)
     notebook().run(OPENING, RUN, STUDY.replace("size.seeds", "size.seeds, tolerance=1.0"))
+
+
+def test_one_chaotic_arm_among_many_may_end_elsewhere(notebook, monkeypatch, build):
+    run = 'def run(seed):\n    return {f"arm {a}": {"precision": [(a in moved) * shift]} for a in range(10)}'
+    monkeypatch.setenv("COURSE_STUDIES", "make")
+    first = notebook()
+    first.names |= {"shift": 0.0, "moved": []}
+    first.run(OPENING, run, STUDY)
+    monkeypatch.delenv("COURSE_STUDIES")
+    for moved, fails in (([3], False), (range(10), True)):
+        again = notebook()
+        again.names |= {"shift": -0.1, "moved": moved}
+        if fails:
+            with pytest.raises(StudyOutgrown, match="'precision', mean absolute difference 0.1000, mean of 10 arms"):
+                again.run(OPENING, run, STUDY)
+        else:
+            again.run(OPENING, run, STUDY)
+
+
+def test_seconds_are_refused_since_no_two_machines_share_them(notebook):
+    run = 'def run(seed):\n    return {"arm": {"curve": [1.0], "seconds": 3.2}}'
+    with pytest.raises(ValueError, match=r"\['arm'\]\['seconds'\]: no two machines share seconds"):
+        notebook().run(OPENING, run, STUDY)
 
 
 @pytest.mark.parametrize(("shift", "fails"), [(0.01, False), (0.03, True), (float("nan"), True)])

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
 from ...evaluation.differences import differences
+from ...runtime.seeding import set_seed
+from .random_sources import generators_of, put_back, state_of_generator
 from .registry import Conditions, NotUsable, number_from
 
 SIDE, DEFECT = 80, 14  # pixels
@@ -21,42 +22,57 @@ DRAWS, LOST_AT_MOST = 320, 0.03
 VERDICTS = ("better", "worse", "cannot tell")
 
 
-def picture_with_a_defect(x: int, y: int) -> Image.Image:
-    """Return an even bright cell with fine texture and one dark square with its corner at ``x``, ``y``."""
+def picture_of_a_cell(x: int, y: int, *, defect: bool) -> Image.Image:
+    """Return an even bright cell with fine texture; with a ``defect`` one dark square with its corner at ``x``, ``y``.
+
+    Of the same place the two pictures are equal but for the square.
+    """
     pixels = np.random.default_rng(x * SIDE + y).normal(BRIGHT, TEXTURE, (SIDE, SIDE)).clip(0, 255)
-    pixels[y : y + DEFECT, x : x + DEFECT] = DARK
+    if defect:
+        pixels[y : y + DEFECT, x : x + DEFECT] = DARK
     return Image.fromarray(pixels.astype(np.uint8)).convert("RGB")
 
 
-def lost_defect(picture: Image.Image) -> str:
-    """Return why the dark square cannot be seen, nothing where it can: a patch stands out, by half of what it did."""
-    grey = np.asarray(picture.convert("L"), dtype=float)
+def lost_defect(picture: Image.Image, clean: Image.Image) -> str:
+    """Return why the dark square cannot be seen, nothing where it can.
+
+    Args:
+        picture: changed; a patch in it has to stand out, by half of what the square did.
+        clean: the same without a square, changed in the same way. What stands out in both is no defect: the corners
+            that a rotation fills, the border that a shift leaves, the patch that a cutout lays over the cell.
+    """
+    grey, without = (np.asarray(one.convert("L"), dtype=float) for one in (picture, clean))
     away = np.abs(grey - np.median(grey))
     patch = DEFECT * DEFECT * grey.size / SIDE**2 / 4  # a quarter of it is enough
-    if (away > (BRIGHT - DARK) / 2).sum() >= patch:
+    stands_out = away > (BRIGHT - DARK) / 2
+    if min(stands_out.sum(), (np.abs(grey - without) > (BRIGHT - DARK) / 2).sum()) >= patch:
         return ""
     if grey.std() < 1:
         return "nothing is left of the cell"
+    if stands_out.sum() >= patch:
+        at_the_edge = stands_out[[0, -1]].any() or stands_out[:, [0, -1]].any()
+        return "it is pushed out, and only the border stands out" if at_the_edge else "something else covers it"
     return "the defect is too faint to see" if (away > 5 * TEXTURE).sum() >= patch else "the defect is cut off"
 
 
 def keeps_the_defect(augmentation: Callable[[Any], Any]) -> Conditions:
-    """Change many pictures with a dark square and look for the square; corners that a rotation fills do not count.
+    """Change many pictures with a dark square, as they are and without it, and look for the square.
 
     Raises:
         NotUsable: the augmentation does not return pictures.
     """
-    torch.manual_seed(0)
-    random.seed(0)
+    set_seed(0)
     state = random.Random("places")
     places = [(state.randrange(8, SIDE - DEFECT - 8), state.randrange(8, SIDE - DEFECT - 8)) for _ in range(DRAWS)]
-    plain = picture_with_a_defect(20, 40)
+    plain = picture_of_a_cell(20, 40, defect=True)
     several = [augmentation(plain) for _ in range(20)]
     if not all(isinstance(one, Image.Image) for one in several):
         raise NotUsable(f"the augmentation returns a {type(several[0]).__name__}, not a PIL image")
     yield all(one.size == plain.size for one in several), "The picture must keep its size."
     yield len({one.tobytes() for one in several}) > 1, "It is not random: twenty calls gave one and the same picture."
-    lost = [why for place in places if (why := lost_defect(augmentation(picture_with_a_defect(*place))))]
+    own = generators_of(augmentation)
+    pairs = (_pair(augmentation, place, seed, own) for seed, place in enumerate(places))
+    lost = [why for picture, clean in pairs if (why := lost_defect(picture, clean))]
     most = max(set(lost), key=lost.count, default="")
     yield (
         len(lost) <= LOST_AT_MOST * DRAWS,
@@ -65,6 +81,24 @@ def keeps_the_defect(augmentation: Callable[[Any], Any]) -> Conditions:
             "Look at a page of your pictures."
         ),
     )
+
+
+def _pair(augmentation: Callable[[Any], Any], place: tuple[int, int], seed: int, own: list) -> list[Image.Image]:
+    """Return a picture with a defect and the same one without, changed by the same random numbers.
+
+    Args:
+        augmentation: what changes them.
+        place: of the defect.
+        seed: of the generators that the libraries share.
+        own: the generators that the augmentation holds itself.
+    """
+    changed, states = [], [state_of_generator(one) for one in own]
+    for defect in (True, False):
+        set_seed(seed)
+        for one, state in zip(own, states, strict=True):
+            put_back(one, state)
+        changed.append(augmentation(picture_of_a_cell(*place, defect=defect)))
+    return changed
 
 
 def verdict_follows(answer: dict, with_it: Tensor, flips: Tensor, again: Tensor, labels: Tensor) -> Conditions:

@@ -1,12 +1,14 @@
-"""Small features of a body that drifted, to try an experiment with an old and a new head on (01.4)."""
+"""Small features of a body that drifted, and experiments with an old and a new head on them (01.4)."""
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ...runtime.seeding import generator
@@ -14,7 +16,9 @@ from ...techniques.features import Features
 from .registry import NotUsable, number_from
 
 WIDTH, TRAINING, VALIDATION = 64, 400, 101  # no share of 101 is one of 400, but 0 and 1
+CONTRADICTING = 2003  # so many that a head that also learns from them follows them
 SIGNAL = 0.25  # so weak that no head is right for all
+Experiment = Callable[[Features, Features, nn.Linear], list[float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +36,7 @@ def drifted_features(*, contradicting: bool = False) -> Drifted:
 
     Args:
         contradicting: what speaks for a class in the training items speaks against it in the validation items, so that
-            a head is right there only if it has learned from them.
+            a head is right there only if it has learned from them. The training items are those of always.
     """
     drawn = generator("exercise 01.4")
     signs = torch.randn(WIDTH, generator=drawn).sign()
@@ -42,11 +46,32 @@ def drifted_features(*, contradicting: bool = False) -> Drifted:
         old_head.weight.copy_(torch.stack([-signs, signs]))
         old_head.bias.zero_()
     train = _features(TRAINING, SIGNAL * signs, moved, drawn)
-    validation = _features(VALIDATION, SIGNAL * (-signs if contradicting else signs), moved, drawn)
-    return Drifted(train, validation, old_head, _accuracy(old_head, validation))
+    count, towards = (CONTRADICTING, -signs) if contradicting else (VALIDATION, signs)
+    validation = _features(count, SIGNAL * towards, moved, drawn)
+    return Drifted(train, validation, old_head, accuracy(old_head, validation))
 
 
-def _features(count: int, signal: torch.Tensor, moved: torch.Tensor, drawn: torch.Generator) -> Features:
+def with_labels_swapped(task: Drifted) -> Drifted:
+    """Return the same with the other label for each validation item: a head that never saw them is wrong as often."""
+    swapped = replace(task.validation, labels=1 - task.validation.labels)
+    return replace(task, validation=swapped, of_old_head=1 - task.of_old_head)
+
+
+def with_stubborn_old_head(task: Drifted) -> Drifted:
+    """Return the same with an old head that takes each class for the other, so surely that no training turns it round.
+
+    It looks at the columns that did not move. A new head that begins with its weights says of contradicting items what
+    one says that has learned from them.
+    """
+    stubborn = nn.Linear(WIDTH, 2)
+    with torch.no_grad():
+        stayed = torch.arange(WIDTH) >= WIDTH // 2
+        stubborn.weight.copy_(-1000 * task.old_head.weight * stayed)
+        stubborn.bias.zero_()
+    return replace(task, old_head=stubborn, of_old_head=accuracy(stubborn, task.validation))
+
+
+def _features(count: int, signal: Tensor, moved: Tensor, drawn: torch.Generator) -> Features:
     labels = torch.randint(2, (count,), generator=drawn)
     values = (2 * labels[:, None] - 1) * signal + torch.randn(count, WIDTH, generator=drawn) + moved
     return Features(values, labels, ("functional", "defective"))
@@ -64,28 +89,66 @@ def two_accuracies(answer: object) -> list[float]:
     return [number_from(one) for one in both]
 
 
-def two_heads(
-    epochs: int = 30, *, learn_from: str = "train", judge_on: str = "validation", same_head: bool = False
-) -> Callable[[Features, Features, nn.Linear], list[float]]:
-    """Return an answer to 01.4, right as it is, wrong with another option."""
+@torch.no_grad()
+def accuracy(head: nn.Linear, part: Features) -> float:
+    """Return the share of ``part`` that ``head`` is right for."""
+    return (head(part.values).argmax(1) == part.labels).double().mean().item()
+
+
+def in_order(count: int) -> Tensor:
+    """Return the rows of an epoch as they come."""
+    return torch.arange(count)
+
+
+_calls = itertools.count()
+
+
+def shuffled_anew(count: int) -> Tensor:
+    """Return rows in an order that no seed repeats."""
+    return torch.randperm(count, generator=generator("shuffled anew", next(_calls)))
+
+
+def two_heads(epochs: int = 30, *, learn_from: str = "train", judge_on: str = "validation", begin: str = "new weights",
+              report: str = "last epoch", order_of: Callable[[int], Tensor] = in_order,
+              lr: float = 1e-3) -> Experiment:  # fmt: skip
+    """Return an answer to 01.4, right as it is.
+
+    Args:
+        epochs: how long the new head trains.
+        learn_from, judge_on: "train", "validation" or "both".
+        begin: "copy with new weights", of the old head, is right as well; "old head" and "old weights" are wrong.
+        report: "best epoch" is wrong.
+        lr: of AdamW.
+        order_of: makes the order of the items in an epoch out of their number.
+    """
 
     def experiment(train: Features, validation: Features, old_head: nn.Linear) -> list[float]:
-        parts = {"train": train, "validation": validation}
-        learned, judged = parts[learn_from], parts[judge_on]
-        before = _accuracy(old_head, validation)
+        both = Features(*map(torch.cat, zip(_columns(train), _columns(validation), strict=True)), train.class_names)
+        parts = {"train": train, "validation": validation, "both": both}
+        learned, seen = parts[learn_from], []
+        before = accuracy(old_head, validation)
         torch.manual_seed(0)
-        new_head = old_head if same_head else nn.Linear(learned.values.shape[1], 2)
-        optimizer = torch.optim.AdamW(new_head.parameters(), lr=1e-3)
-        for _ in range(epochs):
-            for rows in torch.arange(len(learned)).split(32):
+        new_head = _begun(begin, old_head)
+        optimizer = torch.optim.AdamW(new_head.parameters(), lr=lr)
+        for epoch in range(epochs + 1):
+            seen.append(accuracy(new_head, parts[judge_on]))
+            for rows in order_of(len(learned)).split(32) if epoch < epochs else ():
                 optimizer.zero_grad()
                 functional.cross_entropy(new_head(learned.values[rows]), learned.labels[rows]).backward()
                 optimizer.step()
-        return [before, _accuracy(new_head, judged)]
+        return [before, max(seen) if report == "best epoch" else seen[-1]]
 
     return experiment
 
 
-@torch.no_grad()
-def _accuracy(head: nn.Linear, part: Features) -> float:
-    return (head(part.values).argmax(1) == part.labels).double().mean().item()
+def _columns(part: Features) -> tuple[Tensor, Tensor]:
+    return part.values, part.labels
+
+
+def _begun(begin: str, old_head: nn.Linear) -> nn.Linear:
+    if begin == "new weights":
+        return nn.Linear(old_head.in_features, 2)
+    head = old_head if begin == "old head" else copy.deepcopy(old_head)
+    if begin == "copy with new weights":
+        head.reset_parameters()
+    return head

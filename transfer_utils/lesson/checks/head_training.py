@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
@@ -9,6 +10,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader, TensorDataset
 
 from .small_models import weights_of
@@ -82,6 +85,8 @@ class Watch:
     def __init__(self, head: nn.Module, train_loader: TurningLoader, validation: Tensor) -> None:
         self.forwards: list[Forward] = []
         self.was_loaded = False
+        self.optimizers: list[Optimizer] = []  # kept, so that no later one gets the identity of an earlier one
+        self.built_later = False  # an optimizer took its first step after the first batches
         self._label_of, self._validation = train_loader.label_of, set(rows_of(validation))
         head.register_forward_hook(self._note_forward)
         head.register_load_state_dict_post_hook(self._note_loading)
@@ -107,6 +112,20 @@ class Watch:
 
     def _note_loading(self, *_: object) -> None:
         self.was_loaded = True
+
+    @contextlib.contextmanager
+    def over_steps(self) -> Iterator[None]:
+        """Note, while a block of code trains the head, which optimizers take steps."""
+        noting = register_optimizer_step_pre_hook(lambda optimizer, *_: self._note_step(optimizer))
+        try:
+            yield
+        finally:
+            noting.remove()
+
+    def _note_step(self, optimizer: Optimizer) -> None:
+        if all(optimizer is not one for one in self.optimizers):
+            self.optimizers.append(optimizer)
+            self.built_later |= len(self.learned()) > 1  # with one for each parameter, all step after the first batch
 
     def learned(self) -> list[Forward]:
         """Return the forward passes that a gradient came back from."""

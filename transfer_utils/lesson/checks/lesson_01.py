@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import copy
 import functools
-import math
 import operator
-import types
 from collections.abc import Callable
 
 import torch
-from torch import nn
 from torch.nn import functional
 
-from ...models.freezing import freeze, unfreeze
-from .drifted_features import drifted_features, two_accuracies, two_heads
+from . import freeze_answers
+from .drifted_conditions import begins_anew_and_sees_training_items_alone, judges_two_heads
+from .drifted_features import drifted_features, shuffled_anew, two_accuracies, two_heads
 from .freeze_conditions import freezes
 from .head_training import Task
 from .registry import NOTHING, Conditions, exercise, number_from, right, wrong
-from .small_models import learn_only_in, never_train, stay_in_evaluation, weights_of
+from .small_models import learn_only_in, weights_of
 from .training_conditions import trains
-from .training_loops import loop_by_hand
+from .training_loops import OneForEachParameter, StepsByHand, loop_by_hand
 
 # ---------------------------------------------------------------------- 01.1
 
@@ -56,123 +54,31 @@ def freeze_body(answer: Callable) -> Conditions:
     yield from freezes(answer, "heads.head", learning=False)
 
 
-@right("01.2")
-def _overrides_train(model: nn.Module, head: str) -> nn.Module:
-    never_train(learn_only_in(model, head))
-    return model
-
-
-@right("01.2")
-def _evaluates_before_each_forward(model: nn.Module, head: str) -> nn.Module:
-    learn_only_in(model, head)
-    model.register_forward_pre_hook(lambda model, _: nn.ModuleList(learn_only_in(model, head)).eval() and None)
-    return model
-
-
-@right("01.2")
-def _swaps_the_class(model: nn.Module, head: str) -> nn.Module:
-    for module in learn_only_in(model, head):
-        module.__class__ = type("Frozen", (type(module),), {"train": stay_in_evaluation})
-        module.eval()
-    return model
-
-
-@right("01.2")
-def _binds_a_method(model: nn.Module, head: str) -> nn.Module:
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad = name.startswith(head + ".")
-    inside = set(model.get_submodule(head).modules())
-    for module in model.modules():
-        if inside.isdisjoint(module.modules()):  # neither in the head nor around it
-            module.train = types.MethodType(stay_in_evaluation, module)  # a copy of the module gets its own
-            module.eval()
-    return model
-
-
-@right("01.2")
-def _uses_the_helper(model: nn.Module, head: str) -> nn.Module:
-    freeze(model)
-    unfreeze(model.get_submodule(head))
-    return model
-
-
-@wrong("01.2", "The next `model.train()` undid your `eval()`")
-def _evaluates_once(model: nn.Module, head: str) -> nn.Module:
-    nn.ModuleList(learn_only_in(model, head)).eval()
-    return model
-
-
-@wrong("01.2", "dot included")
-def _takes_a_prefix_for_the_head(model: nn.Module, head: str) -> nn.Module:
-    for name, parameter in _overrides_train(model, head).named_parameters():
-        parameter.requires_grad_(name.startswith(head))
-    return model
-
-
-@wrong("01.2", "`token` is outside")
-def _freezes_only_modules(model: nn.Module, head: str) -> nn.Module:
-    _overrides_train(model, head).token.requires_grad_(True)
-    return model
-
-
-@wrong("01.2", "head's own dropout is off")
-def _evaluates_the_head_too(model: nn.Module, head: str) -> nn.Module:
-    never_train([*learn_only_in(model, head), *model.get_submodule(head).modules()])
-    return model
-
-
-@wrong("01.2", "Dropout in the body still drops")
-def _evaluates_batchnorm_only(model: nn.Module, head: str) -> nn.Module:
-    never_train(module for module in learn_only_in(model, head) if isinstance(module, nn.BatchNorm1d))
-    return model
-
-
-@wrong("01.2", "The head does not learn")
-def _computes_without_gradients(model: nn.Module, head: str) -> nn.Module:
-    model.forward = torch.no_grad()(model.forward)
-    return _overrides_train(model, head)
-
-
-@wrong("01.2", "`model.body.train()` undoes it")
-def _overrides_train_of_the_whole(model: nn.Module, head: str) -> nn.Module:
-    outside = nn.ModuleList(learn_only_in(model, head))
-    model.train = lambda mode=True: (nn.Module.train(model, mode), outside.eval())[0]
-    return model
-
-
-@wrong("01.2", "calls the `train` of the original")
-def _binds_the_original(model: nn.Module, head: str) -> nn.Module:
-    for module in learn_only_in(model, head):
-        module.train = lambda mode=True, module=module: nn.Module.train(module, False)
-        module.eval()
-    return model
-
-
-@wrong("01.2", "`copy.deepcopy(model)` is not frozen")
-def _evaluates_the_original_before_each_forward(model: nn.Module, head: str) -> nn.Module:
-    outside = nn.ModuleList(learn_only_in(model, head))
-    model.register_forward_pre_hook(lambda *_: outside.eval() and None)
-    return model
-
-
-@wrong("01.2", "leave its `eval()` alone")
-def _trains_the_head_for_ever(model: nn.Module, head: str) -> nn.Module:
-    _overrides_train(model, head).get_submodule(head).train().eval = lambda: None
-    for module in model.get_submodule(head).modules():
-        module.train = lambda mode=True, module=module: module
-    return model
-
-
-@wrong("01.2", "changed what the model computes")
-def _begins_the_body_anew(model: nn.Module, head: str) -> nn.Module:
-    model.body[0].reset_parameters()
-    return _overrides_train(model, head)
-
-
+right("01.2", freeze_answers.overrides_train)
+right("01.2", freeze_answers.evaluates_before_each_forward)
+right("01.2", freeze_answers.swaps_the_class)
+right("01.2", freeze_answers.binds_a_method)
+right("01.2", freeze_answers.uses_the_helper)
+wrong("01.2", "The next `model.train()` undid your `eval()`", freeze_answers.evaluates_once)
+wrong("01.2", "dot included", freeze_answers.takes_a_prefix_for_the_head)
+wrong("01.2", "`token` is outside", freeze_answers.freezes_only_modules)
+wrong("01.2", "head's own dropout is off", freeze_answers.evaluates_the_head_too)
+wrong("01.2", "Dropout in the body still drops", freeze_answers.evaluates_batchnorm_only)
+wrong("01.2", "The head does not learn", freeze_answers.computes_without_gradients)
+wrong("01.2", "`model.body.train()` undoes it", freeze_answers.overrides_train_of_the_whole)
+wrong("01.2", "calls the `train` of the original", freeze_answers.binds_the_original)
+wrong("01.2", "`copy.deepcopy(model)` is not frozen", freeze_answers.evaluates_the_original_before_each_forward)
+wrong("01.2", "leave its `eval()` alone", freeze_answers.trains_the_head_for_ever)
+wrong("01.2", "changed what the model computes", freeze_answers.begins_the_body_anew)
+wrong("01.2", "`body.1.momentum` was changed", freeze_answers.sets_momentum_to_zero)
+wrong("01.2", "`body.1.num_batches_tracked` is not there", freeze_answers.stops_counting)
+wrong("01.2", "`body.3.p` was changed", freeze_answers.sets_dropout_to_zero_beside_batchnorm)
+wrong("01.2", "with the statistics of the batch", freeze_answers.puts_the_buffers_back)
+wrong("01.2", "`body.0` is in training mode", freeze_answers.knows_two_kinds_of_layer)
 wrong("01.2", "does not stop BatchNorm", lambda model, head: learn_only_in(model, head) and model)
-wrong("01.2", "is frozen too", lambda model, head: _overrides_train(model, head).requires_grad_(False))
-wrong("01.2", "not another one", lambda model, head: _overrides_train(copy.deepcopy(model), head))
-wrong("01.2", "returned nothing", lambda model, head: _overrides_train(model, head) and None)
+wrong("01.2", "is frozen too", lambda model, head: freeze_answers.overrides_train(model, head).requires_grad_(False))
+wrong("01.2", "not another one", lambda model, head: freeze_answers.overrides_train(copy.deepcopy(model), head))
+wrong("01.2", "returned nothing", lambda model, head: freeze_answers.overrides_train(model, head) and None)
 wrong("01.2", "could not use your answer", 3)
 
 # ---------------------------------------------------------------------- 01.3
@@ -194,6 +100,10 @@ def train_head_by_hand(answer: Callable) -> Conditions:
 right("01.3", loop_by_hand())
 right("01.3", loop_by_hand(torch.optim.Adam))
 right("01.3", loop_by_hand(loss_of=lambda scores, labels: functional.nll_loss(scores.log_softmax(1), labels)))
+right("01.3", loop_by_hand(OneForEachParameter))
+right("01.3", loop_by_hand(StepsByHand))
+wrong("01.3", "48 optimizers took steps", loop_by_hand(torch.optim.Adam, again="batch"))
+wrong("01.3", "4 optimizers took steps, one after another", loop_by_hand(again="epoch"))
 wrong("01.3", "wrong sign", loop_by_hand(loss_of=lambda *given: -functional.cross_entropy(*given)))
 wrong("01.3", "summed", loop_by_hand(loss_of=functools.partial(functional.cross_entropy, reduction="sum")))
 wrong("01.3", "not probabilities", loop_by_hand(loss_of=lambda s, names: functional.cross_entropy(s.softmax(1), names)))
@@ -228,32 +138,22 @@ wrong("01.3", "returned nothing", lambda *given: loop_by_hand()(*given) and None
           asked="a function of train, validation and old_head that returns two accuracies")  # fmt: skip
 def old_and_new_head(answer: Callable) -> Conditions:
     """Judge the old head and a new one on features that moved; where training and validation contradict, too."""
-    moved, contradicting = drifted_features(), drifted_features(contradicting=True)
+    moved = drifted_features()
     before = weights_of(moved.old_head)
     result = answer(moved.train, moved.validation, moved.old_head)
     yield result is not None, NOTHING
     old, new = two_accuracies(result)
     yield torch.equal(weights_of(moved.old_head), before), "`old_head` has changed. The new head is a layer of its own."
-    yield max(old, new) <= 1, "Accuracies are between 0 and 1, not per cent."
-    yield (
-        not (math.isclose(new, moved.of_old_head, abs_tol=1e-4) and old > new),
-        "The wrong way round: first the accuracy of `old_head`, then that of the new head.",
-    )
-    yield math.isclose(old, moved.of_old_head, abs_tol=1e-4), "Judge `old_head` as it is, on `validation.values`."
-    yield not math.isclose(new, old, abs_tol=1e-4), "Both numbers are those of the old head. Where is the new one?"
-    yield (
-        math.isclose(new * len(moved.validation.labels), round(new * len(moved.validation.labels)), abs_tol=1e-4),
-        "The new head was not judged on the validation items: its accuracy is no share of their number.",
-    )
-    yield new > 0.8, "The new head has not learned: on these features another one is right for nearly all. More steps?"
-    _, new = two_accuracies(answer(contradicting.train, contradicting.validation, contradicting.old_head))
-    yield new < 0.5, "The new head has learned from validation items. Train it on `train` alone."
+    yield from judges_two_heads(old, new, moved)
+    yield from begins_anew_and_sees_training_items_alone(answer)
 
 
 right("01.4", two_heads())
 right("01.4", two_heads(epochs=60))
+right("01.4", two_heads(begin="copy with new weights"))
+right("01.4", two_heads(order_of=shuffled_anew))
 right("01.4", lambda *given: torch.tensor(two_heads()(*given)))
-wrong("01.4", "has changed", two_heads(same_head=True))
+wrong("01.4", "has changed", two_heads(begin="old head"))
 wrong("01.4", "not per cent", lambda *given: [100 * share for share in two_heads()(*given)])
 wrong("01.4", "wrong way round", lambda *given: two_heads()(*given)[::-1])
 wrong("01.4", "as it is", lambda *given: [0.5, two_heads()(*given)[1]])
@@ -261,5 +161,8 @@ wrong("01.4", "Where is the new one", lambda *given: [two_heads()(*given)[0]] * 
 wrong("01.4", "not judged on the validation items", two_heads(judge_on="train"))
 wrong("01.4", "has not learned", two_heads(epochs=0))
 wrong("01.4", "learned from validation items", two_heads(learn_from="validation"))
+wrong("01.4", "learned from validation items. Train it on", two_heads(learn_from="both"))
+wrong("01.4", "had a say", two_heads(report="best epoch"))
+wrong("01.4", "depends on the weights of `old_head`", two_heads(begin="old weights", lr=0.03))
 wrong("01.4", "two accuracies", lambda *given: two_heads()(*given)[1])
 wrong("01.4", "returned nothing", lambda *given: None)

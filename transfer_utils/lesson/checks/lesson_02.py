@@ -8,13 +8,24 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
-from .augmentation_answers import crop, says, sometimes, turned_at_random
+from .augmentation_answers import (
+    covered,
+    crop,
+    says,
+    shifted,
+    sometimes,
+    tilted,
+    turned_at_random,
+    turned_beyond_repeat,
+)
 from .augmentation_conditions import keeps_the_defect, verdict_follows
-from .registry import NOTHING, Conditions, NotUsable, exercise, number_from, right, wrong
+from .rate_conditions import groups_fall
+from .registry import Conditions, NotUsable, exercise, number_from, right, wrong
 from .small_models import never_train
 from .still_conditions import holds_still, norms_of
 
@@ -59,58 +70,8 @@ def decaying_groups(answer: Callable) -> Conditions:
     draw = random.Random("02.2")
     for count in (4, 2, 7):
         lr, decay = draw.uniform(1e-3, 1e-2), draw.uniform(0.3, 0.9)
-        yield from _groups_fall(answer, count, lr, decay)
-    yield from _groups_fall(answer, 3, 1e-2, 1.0)
-
-
-def _groups_fall(answer: Callable, count: int, lr: float, decay: float) -> Conditions:
-    groups = [[nn.Parameter(torch.ones(2, 3)), nn.Parameter(torch.ones(3))] for _ in range(count)]
-    groups[0][0].requires_grad_(False)
-    found = answer([list(group) for group in groups], lr, decay)
-    yield found is not None, NOTHING
-    yield isinstance(found, list), "Return a list of dicts, one for each group; the optimizer is built from it."
-    dicts = all(isinstance(one, dict) and {"params", "lr"} <= set(one) for one in found)
-    yield dicts, "Each entry is a dict with the keys `params` and `lr`."
-    held = [list(one["params"]) for one in found]
-    again = [list(one["params"]) for one in found]
-    yield held == [] or any(again), "`params` can be read only once: write a list, not a generator."
-    place = {id(p): g for g, group in enumerate(groups) for p in group}
-    seen = [id(p) for group in held for p in group]
-    yield set(seen) <= set(place), "Some parameters are not those of the groups, but copies: nothing would learn."
-    yield (
-        len(seen) == len(set(seen)),
-        "A parameter stands in two groups: the optimizer would refuse it, or move it twice.",
-    )
-    left_out = [one for one in place if one not in seen]
-    missing = {place[one] for one in left_out}
-    yield count - 1 not in missing, "The head is missing: it is the last group, and learns at `lr`."
-    yield left_out != [id(groups[0][0])], "A frozen parameter is missing: with it in, it can be unfrozen later."
-    yield not missing, f"Group {min(missing, default=0)} of {count} is missing: every group learns."
-    rate_of = {id(p): number_from(one["lr"]) for one, group in zip(found, held, strict=True) for p in group}
-    rates = [rate_of[id(group[0])] for group in groups]
-    yield from _rates_fall(rates, lr, decay)
-    whole = all(math.isclose(rate_of[id(p)], rates[g]) for g, group in enumerate(groups) for p in group)
-    yield whole, "All parameters of a group share one rate."
-    torch.optim.AdamW(found)
-
-
-def _rates_fall(rates: Sequence[float], lr: float, decay: float) -> Conditions:
-    top = len(rates) - 1
-    reversed_ = decay < 1 and math.isclose(rates[0], lr) and not math.isclose(rates[-1], lr)
-    yield not reversed_, "Reversed: the first group, the stem, got the highest rate, and the head the lowest."
-    yield not math.isclose(rates[-1], lr * decay) or decay == 1, "Off by one: the head, the last group, learns at `lr`."
-    yield math.isclose(rates[-1], lr), "The head, the last group, learns at `lr` itself."
-    same = decay < 1 and all(math.isclose(rate, lr) for rate in rates)
-    yield not same, "All groups have the same rate: `decay` is not used."
-    yield (
-        decay == 1 or rates[0] < lr,
-        "Below the head the rates must fall; yours rise. Look at the sign of the exponent.",
-    )
-    for g, rate in enumerate(rates):
-        yield (
-            math.isclose(rate, lr * decay ** (top - g)),
-            f"Group {g} is {top - g} steps below the head: `decay` as often.",
-        )
+        yield from groups_fall(answer, count, lr, decay)
+    yield from groups_fall(answer, 3, 1e-2, 1.0)
 
 
 def _falling(groups: Sequence, lr: float, decay: float) -> list[dict[str, Any]]:
@@ -279,11 +240,20 @@ GAIN = TIE | {"with_it": says(range(10)), "with_flips": says(range(60)), "flips_
 right("02.4", TIE, **LABELS)
 right("02.4", GAIN, **LABELS)
 right("02.4", GAIN | {"flips_again": says(range(5)), "verdict": "cannot tell"}, **LABELS)
+right("02.4", TIE | {"augmentation": shifted(8)}, **LABELS)  # no defect lies nearer to the border
+right("02.4", TIE | {"augmentation": shifted(40, border=False)}, **LABELS)
+right("02.4", TIE | {"augmentation": tilted}, **LABELS)
+right("02.4", TIE | {"augmentation": covered(12)}, **LABELS)
+right("02.4", TIE | {"augmentation": turned_beyond_repeat}, **LABELS)
 black = sometimes(lambda picture: Image.new(picture.mode, picture.size), 0.15)
 wrong("02.4", "nothing is left", TIE | {"augmentation": black}, **LABELS)
 wrong("02.4", "cut off", TIE | {"augmentation": crop}, **LABELS)
 blurred = sometimes(lambda picture: picture.filter(ImageFilter.GaussianBlur(12)), 0.5)
 wrong("02.4", "too faint", TIE | {"augmentation": blurred}, **LABELS)
+wrong("02.4", "it is pushed out", TIE | {"augmentation": shifted(30)}, **LABELS)
+wrong("02.4", "something else covers it", TIE | {"augmentation": covered(30)}, **LABELS)
+own = np.random.default_rng(0)
+wrong("02.4", "something else covers it, and", TIE | {"augmentation": covered(30, own)}, **LABELS)
 wrong("02.4", "not random", TIE | {"augmentation": lambda picture: picture.rotate(90)}, **LABELS)
 wrong("02.4", "size", TIE | {"augmentation": lambda p: p.resize((random.randrange(9, 60), 9))}, **LABELS)
 wrong("02.4", "contains zero", TIE | {"verdict": "better"}, **LABELS)

@@ -14,7 +14,8 @@ from .small_models import weights_of
 def trains(answer: Callable, task: Task, epochs: int) -> Conditions:
     """Let ``answer`` train the head of ``task``, and judge each batch, each validation and the weights at the end."""
     start, watch = weights_of(task.head), task.watch
-    reported = answer(task.head, task.train_loader, task.validation_loader, epochs, 0.1)
+    with watch.over_steps():
+        reported = answer(task.head, task.train_loader, task.validation_loader, epochs, 0.1)
     yield reported is not None, NOTHING
     learned = watch.learned()
     yield learned, "No gradient reached the head: call `loss.backward()` for each batch of `train_loader`."
@@ -32,6 +33,10 @@ def trains(answer: Callable, task: Task, epochs: int) -> Conditions:
     yield batches == all_batches, f"Only {batches} of {all_batches} batches were learned from."
     dropping = any(f.training for f in watch.forwards if f.validating)
     yield not dropping, "Validation runs in training mode, where dropout drops: call `head.eval()` before it."
+    yield (
+        not watch.built_later,
+        f"{len(watch.optimizers)} optimizers took steps, one after another: a new one has forgotten all earlier steps.",
+    )
     training = all(f.training for f in learned)
     yield training, "After a validation the head learns in evaluation mode: `head.train()` at the start of each epoch."
     ends = [weights for _, weights in done]

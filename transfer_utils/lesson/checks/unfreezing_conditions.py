@@ -17,11 +17,11 @@ def right_groups_learn(
 ) -> Conditions:
     """Let ``answer`` prepare ``model`` for an epoch, after ``train()``, and look at what learns and what then moves."""
     where = f"With the table {plan}, in epoch {epoch},"
-    count, table = groups_at(plan, epoch), dict(plan)
+    count, table, names = groups_at(plan, epoch), dict(plan), [group.name for group in groups]
     model.train()
     before = state_of(model)
     answer(epoch, groups, plan)
-    yield plan == table and len(groups) == 4, "Leave the table and the groups as they are."
+    yield plan == table and names == [group.name for group in groups], "Leave the table and the groups as they are."
     yield from _asks_for(where, groups, count)
     take_a_step(model)
     moved = changed(before, model)
@@ -41,6 +41,14 @@ def _asks_for(where: str, groups: list[LayerGroup], count: int) -> Conditions:
     waiting, learning = groups[:-count], groups[-count:]
     asked = [group.name for group in groups if all(p.requires_grad for p in group.parameters.values())]
     wanted, from_stem = [group.name for group in learning], [group.name for group in groups[:count]]
+    for_four = [group.name for group in groups[max(4 - count, 0) :]]  # in the other networks four is a wrong number
+    yield (
+        not asked == for_four != wanted,
+        (
+            f"{where} {', '.join(asked) or 'nothing'} learned in a network of {len(groups)} groups. In one of four "
+            "groups your count was right: is there a 4 in your code?"
+        ),
+    )
     reversed_ = asked == from_stem != wanted
     yield not reversed_, f"{where} {', '.join(asked)} learned: count from the head, not from the stem."
     missing = [name for name in wanted if name not in asked]
@@ -54,13 +62,14 @@ def _asks_for(where: str, groups: list[LayerGroup], count: int) -> Conditions:
     )
 
 
-def network_of_groups() -> tuple[nn.Module, list[LayerGroup]]:
-    """Return a small network of four groups, ``stem`` to ``head``, all but the head with BatchNorm."""
+def network_of_groups(count: int = 4) -> tuple[nn.Module, list[LayerGroup]]:
+    """Return a small network of three groups or more, ``stem`` to ``head``, all but the head with BatchNorm."""
 
     def block(width: int) -> nn.Module:
         return nn.Sequential(nn.Linear(width, 12), nn.BatchNorm1d(12), nn.ReLU())
 
-    parts = OrderedDict(stem=block(6), middle=block(12), top=block(12), head=nn.Linear(12, 3))
+    stages = OrderedDict((f"stage {place}", block(12)) for place in range(1, count - 1))
+    parts = OrderedDict(stem=block(6), **stages, head=nn.Linear(12, 3))
     groups = [
         LayerGroup(name, tuple(part.modules()), {f"{name}.{key}": p for key, p in part.named_parameters()})
         for name, part in parts.items()

@@ -21,7 +21,8 @@ def label_budgets(
 ) -> tuple[Figure, str]:
     """Return a figure of accuracy and of defects missed against the number of labels, and its alternative text.
 
-    Each method is a line with a band, mean and standard deviation over the seeds; the majority class is a level.
+    Each method is a line with a band, mean and standard deviation over the seeds; a baseline is a line without one, and
+    the majority class a level.
 
     Args:
         reached: method -> for each budget test scores (seeds, N, 2); a method without a colour of its own is black.
@@ -36,7 +37,11 @@ def label_budgets(
             values = np.array([[of(scores, labels) for scores in of_seeds] for of_seeds in by_budget]).T
             colour, marker = METHODS.get(method, ("black", "x"))
             line = LINES[place] if place < len(LINES) else ":"
-            band(axes, budgets, values, dots=False, color=colour, marker=marker, ls=line, label=method)
+            style = {"color": colour, "marker": marker, "ls": line, "label": method}
+            if method in METHODS:
+                band(axes, budgets, values, dots=False, **style)
+            else:  # a baseline: its band would hide those of the methods
+                axes.plot(budgets, values.mean(0), **style)
             told.append(f"{method} {values[:, 0].mean():.2f} to {values[:, -1].mean():.2f}")
         axes.axhline(of(majority, labels), color="black", lw=1.2, label="majority class")
         log_axis(axes, budgets)

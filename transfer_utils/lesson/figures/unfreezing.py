@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from torch import Tensor
 
 from ...data import LabelledImages
 from ...evaluation.intervals import mean_and_interval
@@ -93,50 +91,37 @@ def rates_by_group(names: Sequence[str], rates: Mapping[str, Sequence[float]], b
     return figure
 
 
-def reached(
-    grid: Mapping[str, Mapping[str, Tensor]],
-    precision: Mapping[str, Sequence[float]],
-    rates: Sequence[float],
-    ways: Sequence[str],
+def by_rate(
+    precision: Mapping[str, Sequence[float]], rates: Sequence[float], ways: Sequence[str]
 ) -> tuple[Figure, str]:
-    """Draw a panel for each rate with a row for each way: every seed, the mean, its 95 % interval; and the means.
+    """Draw what each way reaches against the rate of the body: every seed, the mean and its 95 % interval.
 
     Args:
-        grid: the study: ``"way, rate"`` -> ``"last"``, the average precision after the last epoch, one a seed.
-        precision: ``"way, rate"``, and ``"head alone"`` -> that of the weights that validation chose, one a seed.
+        precision: ``"way, rate"``, and ``"head alone"`` -> average precision, one a seed.
+
+    Returns:
+        The figure, and the means in words.
     """
-    kept = {f"body rate {rate:g}": {way: precision[f"{way}, {rate:g}"] for way in ways} for rate in rates}
-    last = {f"body rate {rate:g}": {way: grid[f"{way}, {rate:g}"]["last"] for way in ways} for rate in rates}
-    level = precision["head alone"]
-    count = len(next(iter(kept.values())))
-    figure, grid = plt.subplots(1, len(kept), figsize=(12, 2 + 0.7 * count), sharex=True, sharey=True, squeeze=False)
-    for axes, (title, ways) in zip(grid.flat, kept.items(), strict=True):
-        for place, ((way, values), (colour, marker, _)) in enumerate(zip(ways.items(), STYLES, strict=False)):
-            interval = mean_and_interval(values)
-            low, high = (end if np.isfinite(end) else interval.mean for end in (interval.low, interval.high))
-            axes.plot(values, np.full(len(values), place + 0.2), ".", color=colour, alpha=0.6, markersize=6)
-            axes.plot([low, high], [place, place], color=colour, lw=5, alpha=0.4, solid_capstyle="round")
-            axes.plot(interval.mean, place, marker=marker, color=colour, markersize=11, ls="none")
-            hollow = {"color": colour, "markerfacecolor": "white", "markersize": 9, "markeredgewidth": 2, "ls": "none"}
-            axes.plot(float(np.asarray(last[title][way]).mean()), place + 0.36, marker=marker, **hollow)
-            beside = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center", "fontsize": 12}
-            axes.annotate(f"{interval.mean:.3f}", (interval.mean, place), **beside)
-        axes.axvline(float(np.mean(level)), color="black", ls="--", lw=1.5)
-        axes.set(title=title, xlabel="average precision, test cells")
-        axes.set_yticks(range(count), list(ways))
-        axes.grid(axis="y", visible=False)
-        axes.set_ylim(count - 0.4, -0.7)
-    black = {"color": "black", "ls": "none", "marker": "o", "markersize": 9}
-    lines = [
-        Line2D([], [], **black, label="weights that validation chose: mean, 95 % interval"),
-        Line2D([], [], **black, markerfacecolor="white", markeredgewidth=2, label="weights of the last epoch: mean"),
-        Line2D([], [], color="black", ls="--", label=f"head alone: {np.mean(level):.3f}"),
-    ]
-    figure.legend(handles=lines, loc="outside lower center", ncols=3, fontsize=11)
-    means = (
-        f"{t}: " + ", ".join(f"{way} {np.mean(values):.3f}" for way, values in row.items()) for t, row in kept.items()
-    )
-    return figure, f"Means: {'; '.join(means)}; head alone {np.mean(level):.3f}."
+    figure, axes = plt.subplots(figsize=(11.5, 5.6))
+    places, level, told = np.arange(len(rates)), float(np.mean(precision["head alone"])), []
+    for shift, way, (colour, marker, _) in zip(np.linspace(-0.33, 0.33, len(ways)), ways, STYLES, strict=False):
+        values = [np.asarray(precision[f"{way}, {rate:g}"], dtype=float) for rate in rates]
+        intervals = [mean_and_interval(of_rate) for of_rate in values]
+        means = np.array([interval.mean for interval in intervals])
+        half = [interval.high - interval.mean if np.isfinite(interval.high) else 0 for interval in intervals]
+        for place, of_rate in zip(places, values, strict=True):
+            axes.plot(np.full(len(of_rate), place + shift), of_rate, ".", color=colour, alpha=0.45, markersize=6)
+        style = {"color": colour, "marker": marker, "markersize": 12, "ls": "none", "elinewidth": 3, "capsize": 5}
+        axes.errorbar(places + shift, means, half, **style, label=way)
+        told.append(f"{way} {', '.join(f'{mean:.3f}' for mean in means)}")
+    axes.axhline(level, color="black", ls="--", lw=1.5, label=f"head alone: {level:.3f}")
+    for border in places[:-1] + 0.5:
+        axes.axvline(border, color=plots.GREY, lw=0.8)
+    axes.set_xticks(places, [f"{rate:g}" for rate in rates])
+    axes.set(xlabel="rate of the body", ylabel="average precision, test cells", xlim=(-0.5, len(rates) - 0.5))
+    axes.grid(axis="x", visible=False)
+    figure.legend(loc="outside upper center", ncols=3)
+    return figure, f"Means, from the lowest rate to the highest: {'; '.join(told)}; head alone {level:.3f}."
 
 
 def curves(runs: Mapping[str, Sequence[Sequence[float]]], starts: Sequence[int], metric: str) -> Figure:

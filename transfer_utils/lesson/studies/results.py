@@ -21,7 +21,7 @@ def flattened(results: object, path: tuple[str, ...] = ()) -> Flat:
 
     Raises:
         TypeError: there is something else than numbers.
-        ValueError: a list is ragged, or there is nothing.
+        ValueError: a list is ragged, there is nothing, or there are seconds.
     """
     if not path and not (isinstance(results, Mapping) and results):
         raise TypeError(f"run(seed) must return a dict with results, such as {{'scores': tensor}}; it gave "
@@ -34,6 +34,10 @@ def flattened(results: object, path: tuple[str, ...] = ()) -> Flat:
     for name, value in results.items():
         if not isinstance(name, str):
             raise TypeError(f"The names in what run(seed) returns must be texts; {name!r} is not.")
+        if name == "seconds":
+            raise ValueError(f"run(seed)[{_shown((*path, name))}]: no two machines share seconds, so a stored run "
+                             "would never agree with a live one. Leave them out; the attribute `seconds` of a study "
+                             "holds those of each run.")  # fmt: skip
         flat |= flattened(value, (*path, name))
     return flat
 

@@ -85,7 +85,8 @@ def study(name: str, run: Run, *, seeds: Sequence[int], tolerance: float = 0.02)
         seeds: whole numbers, each once.
         tolerance: how far the live seed may be from the stored one, since another machine rounds differently. For
             scores, floats (N, C), it holds for the share of items whose largest class differs and for the mean absolute
-            difference of the softmax probabilities; for all else, for the mean absolute difference.
+            difference of the softmax probabilities; for all else, for the mean absolute difference. Results of one
+            name in several arms are averaged.
 
     Raises:
         ValueError, TypeError: seeds, call or results are not as said above.
