@@ -98,12 +98,12 @@ def curves_of_arms(arms: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         epochs = range(1, len(arm["loss"][0]) + 1)
         plots.band(left, epochs, arm["accuracy"], label=name, **style)
         plots.band(right, epochs, arm["loss"], label=f"{name}: validation", **style)
-        plots.band(right, epochs, arm["training loss"], ls="--", label=f"{name}: training", **style)
+        plots.band(right, epochs, arm["training loss"], ls="--", label=f"{name}: training", **style | {"marker": ""})
     left.set(xlabel="epoch", ylabel="validation accuracy")
     right.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
     for axes in (left, right):
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(fontsize=10)
+        axes.legend(fontsize=10, handlelength=3.5)
     return figure
 
 

@@ -141,7 +141,7 @@ def curves(runs: Mapping[str, Sequence[Sequence[float]]], starts: Sequence[int],
         plots.band(axes, epochs, values, dots=False, color=colour, marker=marker, ls=line, label=way, markersize=6)
     for start in starts:
         axes.axvline(start + 0.5, color=plots.GREY, ls=":", lw=1.5)
-    axes.set(xlabel="epoch; dotted: a stage of gradual unfreezing begins", ylabel=metric)
+    axes.set(xlabel="epoch; dotted: a stage of gradual unfreezing begins", ylabel=f"{metric}, validation")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
     return figure
