@@ -63,7 +63,7 @@ def conv4(channels: int = 1, width: int = 32, *, seed: int = 0) -> nn.Sequential
     """
     set_seed(seed)
     blocks = [
-        nn.Sequential(nn.Conv2d(inputs, width, 3, stride=2, padding=1), nn.BatchNorm2d(width), nn.ReLU())
+        nn.Sequential(nn.Conv2d(inputs, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
         for inputs in (channels, width, width, width)
     ]
     return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
