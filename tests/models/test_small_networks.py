@@ -13,8 +13,8 @@ from transfer_utils.models.small_networks import conv4, digit_cnn, small_cnn
         (lambda: small_cnn(2), (3, 64, 64), 2, 97_938),
         (lambda: small_cnn(5, width=4), (3, 64, 64), 5, 6_441),
         (lambda: digit_cnn(), (1, 8, 8), 64, 84_608),
-        (lambda: conv4(), (1, 28, 28), 32, 28_320),
-        (lambda: conv4(channels=3, width=64), (3, 28, 28), 64, 113_088),
+        (lambda: conv4(), (1, 28, 28), 32, 28_192),
+        (lambda: conv4(channels=3, width=64), (3, 28, 28), 64, 112_832),
     ],
 )
 def test_shapes_and_parameters_are_those_counted_by_hand(network, image, outputs, parameters):

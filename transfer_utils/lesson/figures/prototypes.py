@@ -1,4 +1,4 @@
-"""Pictures of lesson 10: an episode, a plane cut by distances, prototypes that move, accuracies by setting."""
+"""Pictures of lesson 10: an episode, a plane cut by distances, prototypes that move, what studies found."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ...data import LabelledImages
-from ...evaluation.intervals import Interval
 from ...techniques.episodes import Episode
-from ...techniques.prototypes import SETTINGS
 from .. import plots
 
 
@@ -54,19 +52,44 @@ def halfway_lines() -> Figure:
     return figure
 
 
-def accuracies_by_setting(rows: dict[str, Sequence[Interval]]) -> Figure:
-    """Draw the interval of each method in each of the SETTINGS of techniques/prototypes.py, guessing dotted."""
-    figure, axes = plt.subplots(figsize=(10, 5.2))
-    for place, (name, intervals) in enumerate(rows.items()):
-        x = np.arange(len(SETTINGS)) + 0.11 * (place - (len(rows) - 1) / 2)
-        style = {"color": plots.PALETTE[place], "marker": plots.MARKERS[place], "ls": "none", "label": name}
-        plots.points(axes, x, intervals, **style)
-    for place, (ways, _) in enumerate(SETTINGS.values()):
-        axes.hlines(1 / ways, place - 0.4, place + 0.4, color="black", ls=":")
-    axes.set_xticks(range(len(SETTINGS)), list(SETTINGS))
-    axes.grid(axis="x", visible=False)
-    axes.set(ylabel="accuracy on test alphabets", ylim=(0, 1), title="Bars: 95 % interval; dotted: guessing")
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+def accuracy_by_steps(curves: dict[str, torch.Tensor], steps: Sequence[int], chance: float) -> tuple[Figure, str]:
+    """Draw validation accuracy against training steps, mean and band over the seeds, and say where each method stands.
+
+    Args:
+        curves: method -> (seeds, looks).
+        steps: (looks,) training steps done at each look.
+        chance: accuracy of guessing, dotted.
+    """
+    figure, axes = plt.subplots(figsize=(9.5, 4.8))
+    for place, (name, runs) in enumerate(curves.items()):
+        plots.band(axes, steps, runs.tolist(), dots=False, ls=("-", "--", "-.", ":")[place % 4],
+                   **plots.method_style(name))  # fmt: skip
+    axes.axhline(chance, color="black", ls=":", lw=1.2)
+    axes.set(xlabel="training steps of 100 images", ylabel="accuracy, validation alphabets")
+    axes.set_ylim(min(float(runs.min()) for runs in curves.values()) - 0.03, None)
+    axes.legend(loc="lower right", title="5-way 1-shot")
+    means = {name: runs.double().mean(0) for name, runs in curves.items()}
+    ends = {name: f"{mean[0]:.2f} at the first look, {mean[-1]:.2f} at the last" for name, mean in means.items()}
+    return figure, "; ".join(f"{name} {told}" for name, told in ends.items())
+
+
+def by_shape(accuracies: dict[str, dict[str, torch.Tensor]]) -> Figure:
+    """Draw, for each shape of the training episodes, the test accuracy of each seed and their mean, a panel a setting.
+
+    Args:
+        accuracies: setting of the test -> shape in training -> (seeds,).
+    """
+    figure, panels = plt.subplots(1, len(accuracies), figsize=(5.4 * len(accuracies), 4.3), squeeze=False, sharey=False)
+    for axes, (setting, shapes) in zip(panels[0], accuracies.items(), strict=True):
+        for place, values in enumerate(shapes.values()):
+            axes.plot(values, [place] * len(values), ".", color=plots.GREY, markersize=9, alpha=0.7)
+            axes.plot(values.mean(), place, "*", color=plots.RED, markersize=17, mec="white")
+        axes.set_yticks(range(len(shapes)), list(shapes))
+        axes.invert_yaxis()
+        axes.set(xlabel="test accuracy", title=f"tested {setting}")
+    panels[0][0].set_ylabel("episodes in training")
+    for axes in panels[0][1:]:
+        axes.set_yticklabels([])
     return figure
 
 
