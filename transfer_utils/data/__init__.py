@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import characters, digits, elpv, hymenoptera, omniglot, photo_digits, sentiment, sst2
+from . import characters, clouds, digits, elpv, hymenoptera, omniglot, photo_digits, sentiment, sst2
 from .characters import AlphabetSplits
 from .folder import image_folder
 from .images import ImageSplits, LabelledImages
@@ -71,6 +71,7 @@ __all__ = [
     "Splits",
     "TextSplits",
     "characters",
+    "clouds",
     "digits",
     "elpv",
     "hymenoptera",
