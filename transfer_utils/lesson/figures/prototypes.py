@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ...data import LabelledImages
 from ...techniques.episodes import Episode
+from ...techniques.prototypes import by_prototype
 from .. import plots
 
 
@@ -93,6 +94,24 @@ def by_shape(accuracies: dict[str, dict[str, torch.Tensor]]) -> Figure:
     return figure
 
 
+def by_shots(curves: dict[str, torch.Tensor], shots: Sequence[int]) -> tuple[Figure, str]:
+    """Draw balanced accuracy against labelled examples a class, mean and band over draws, and say where each ends.
+
+    Args:
+        curves: classifier -> (draws, shots).
+    """
+    figure, axes = plt.subplots(figsize=(9, 4.6))
+    for place, (name, values) in enumerate(curves.items()):
+        style = {"color": plots.PALETTE[place], "marker": plots.MARKERS[place], "label": name}
+        plots.band(axes, shots, values.tolist(), dots=False, ls=("-", "--", "-.", ":")[place % 4], **style)
+    axes.axhline(0.5, color="black", ls=":", lw=1.2)
+    plots.log_axis(axes, shots)
+    axes.set(xlabel="labelled cells of each class (log scale)", ylabel="balanced accuracy, test cells")
+    axes.legend(loc="upper left")
+    ends = {name: f"{values[:, 0].mean():.2f} to {values[:, -1].mean():.2f}" for name, values in curves.items()}
+    return figure, ", ".join(f"{name} {told}" for name, told in ends.items())
+
+
 def prototype_map(
     support: torch.Tensor, support_labels: torch.Tensor, queries: torch.Tensor, labels: torch.Tensor,
     said: torch.Tensor, names: Sequence[str], title: str,
@@ -124,3 +143,22 @@ def prototype_map(
     axes.set(xlabel="first direction", ylabel="second direction", title=title)
     axes.legend(title="prototypes", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
+
+
+def moved(by_class: torch.Tensor, shots: int, wrong_label: int, names: Sequence[str]) -> tuple[Figure, float]:
+    """Draw :func:`prototype_map` of the first ``shots`` examples of each class, and return the share that is right.
+
+    Args:
+        by_class: (ways, examples, D); the examples after the first ``shots`` are queries.
+        wrong_label: 1 puts the first example of the first class into the second, where there are several shots.
+        names: of the classes, in order.
+    """
+    ways, examples, _ = by_class.shape
+    support, queries = by_class[:, :shots].flatten(0, 1), by_class[:, shots:].flatten(0, 1)
+    labels, truth = (torch.arange(ways).repeat_interleave(count) for count in (shots, examples - shots))
+    if wrong_label and shots > 1:
+        labels[0] = 1
+    said = by_prototype(support, labels, queries).argmax(1)
+    share = float((said == truth).double().mean())
+    title = f"{share:.0%} of {len(queries)} queries right"
+    return prototype_map(support, labels, queries, truth, said, names[:ways], title), share
