@@ -9,6 +9,7 @@ from transfer_utils.techniques.few_labels import (
     chosen_regression,
     logistic_regression,
     scores_over_draws,
+    spread_of_classes,
     spread_within_class,
 )
 from transfer_utils.techniques.prototypes import by_prototype
@@ -68,3 +69,11 @@ def test_validation_chooses_the_strength():
 def test_the_spread_is_measured_from_the_mean_of_its_own_class():
     vectors = torch.tensor([[0.0, 0.0], [2.0, 0.0], [50.0, 50.0]])
     assert spread_within_class(vectors, torch.tensor([7, 7, 1]), 7).tolist() == pytest.approx([1.0, 1.0])
+
+
+def test_the_ratio_of_spreads_and_the_distance_of_the_means():
+    circle = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    vectors, labels = torch.cat([circle, 3 * circle + 2.0]), torch.tensor([0] * 4 + [1] * 4)
+    ratio, between = spread_of_classes(vectors, labels, samples=50)
+    assert (ratio.mean, ratio.low, ratio.high) == pytest.approx((9.0, 9.0, 9.0))
+    assert between == pytest.approx(8.0)

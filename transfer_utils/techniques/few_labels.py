@@ -10,10 +10,13 @@ from collections.abc import Sequence
 import torch
 
 from ..data.images import ImageSplits
+from ..evaluation.intervals import Interval, percentile_interval
 from ..evaluation.metrics import balanced_accuracy
 from ..models.backbones import load_backbone
+from ..runtime.seeding import generator
 from .episodes import Classifier, EpisodeSampler
 from .features import FeatureSplits, extract_features
+from .prototypes import prototypes
 
 
 def frozen_features(images: ImageSplits, image_size: int) -> FeatureSplits:
@@ -71,3 +74,22 @@ def spread_within_class(vectors: torch.Tensor, labels: torch.Tensor, label: int)
     """Return the squared distance of each item of class ``label`` to the mean of its class, (n,)."""
     mine = vectors[labels == label]
     return (mine - mine.mean(0)).pow(2).sum(1)
+
+
+def spread_of_classes(vectors: torch.Tensor, labels: torch.Tensor, samples: int = 2000) -> tuple[Interval, float]:
+    """Return how much wider class 1 is than class 0, and how far apart their means are; medians of squared distances.
+
+    Args:
+        vectors, labels: (N, D), and (N,) with the classes 0 and 1.
+        samples: resamples of the items of each class, the means held, for the 95 % interval of the ratio.
+
+    Returns:
+        The ratio of the median distance to the own mean, class 1 over class 0; and the squared distance between the
+        two means as a share of the median of class 0.
+    """
+    narrow, wide = (spread_within_class(vectors, labels, label) for label in (0, 1))
+    random = generator("spread of classes", samples)
+    drawn = [v[torch.randint(len(v), (samples, len(v)), generator=random)].median(1).values for v in (wide, narrow)]
+    ratio = percentile_interval(float(wide.median() / narrow.median()), (drawn[0] / drawn[1]).double())
+    between = prototypes(vectors, labels)[0].diff(dim=0).pow(2).sum()
+    return ratio, float(between / narrow.median())
