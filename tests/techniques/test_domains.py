@@ -19,7 +19,7 @@ from transfer_utils.evaluation.metrics import balanced_accuracy
 from transfer_utils.models.encoders import mean_pooling
 from transfer_utils.techniques.adabn import adapt_batchnorm
 from transfer_utils.techniques.adapted_features import adapt_features
-from transfer_utils.techniques.dann import Dann, GradientReversal, reversal_strength, reverse_gradient
+from transfer_utils.techniques.dann import Dann, GradientReversal, dann_loss, reversal_strength, reverse_gradient
 from transfer_utils.techniques.distances import squared_distances
 from transfer_utils.techniques.domains import DomainModel, DomainPairs, both_features, domain_classifier
 from transfer_utils.techniques.features import Features, FeatureSplits
@@ -60,6 +60,64 @@ def test_reversal_equals_pytorch_adapt(strength):
     (oracle.GradientReversal(strength)(theirs) ** 2).sum().backward()
     assert torch.allclose(ours.grad, theirs.grad, atol=1e-7)
     assert torch.allclose(ours.grad, -strength * 2 * cloud(5))
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("sizes", [(8, 8), (9, 4), (3, 11)])
+def test_the_loss_of_dann_equals_reversal_and_cross_entropy_of_pytorch_adapt(strength, sizes):
+    """Value, gradient of the domain classifier and of the body; the oracle has its own reversal."""
+    model, gradients, values = network().double(), [], []
+    inputs = [cloud(sizes[0]), cloud(sizes[1], shift=1.0, seed=1)]
+    for loss_of in (lambda x, y: dann_loss(x, y, model.domain_classifier, strength)[0],
+                    lambda x, y: by_the_oracle(x, y, model.domain_classifier, strength)):  # fmt: skip
+        model.zero_grad()
+        loss = loss_of(*(model.body(x) for x in inputs))
+        loss.backward()
+        values.append(loss.item())
+        gradients.append([p.grad.clone() for part in (model.body, model.domain_classifier) for p in part.parameters()])
+    assert values[0] == pytest.approx(values[1], abs=1e-12)
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert any(gradient.any() for gradient in gradients[0][:2]) == (strength > 0)  # 0 cuts the body off
+    assert gradients[0][2].any()
+
+
+def by_the_oracle(source, target, classifier, strength):
+    logits = classifier(oracle.GradientReversal(strength)(torch.cat([source, target])))
+    losses = [nn.functional.binary_cross_entropy(part.sigmoid(), torch.full_like(part, label), reduction="sum")
+              for part, label in zip(logits.split([len(source), len(target)]), (0, 1), strict=True)]  # fmt: skip
+    return sum(losses) / (len(source) + len(target))
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_the_step_is_the_loss_of_classes_and_the_loss_of_dann(joint):
+    (source, target), gradients, values = domains(), [], []
+    batch = DomainPairs(source, target).collect(range(16))
+    (inputs, labels), others = batch
+    for way in ("step", "by hand"):
+        model = network()
+        if way == "step":
+            loss, metrics = Dann(weight=0.7, joint=joint)(model, batch, STATE)
+        else:
+            features = both_features(model.body, inputs, others, joint)
+            domain_loss, accuracy = dann_loss(*features, model.domain_classifier, 0.7 * reversal_strength(0.5))
+            loss = nn.functional.cross_entropy(model.head(features[0]), labels) + domain_loss
+        loss.backward()
+        values.append(loss.item())
+        gradients.append([p.grad for p in model.parameters()])
+    assert values[0] == values[1]
+    assert metrics["domain_accuracy"] == accuracy
+    assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
+
+
+def test_the_accuracy_of_the_domain_classifier_counts_the_items_of_both_domains():
+    classifier = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(classifier.weight)
+    source, target = torch.tensor([[-1.0], [-2.0], [3.0]]), torch.tensor([[4.0], [-5.0]])
+    loss, accuracy = dann_loss(source, target, classifier, 1.0)
+    assert accuracy == pytest.approx(3 / 5)
+    margins = torch.tensor([1.0, 2.0, -3.0, 4.0, -5.0])  # of the right answer
+    assert loss.item() == pytest.approx(nn.functional.softplus(-margins).mean().item())
 
 
 @pytest.mark.parametrize("scales", [(1.0,), (0.25, 0.5, 1.0, 2.0, 4.0)])
