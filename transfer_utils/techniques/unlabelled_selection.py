@@ -6,7 +6,7 @@ validation), and are the answers on the target sure and various (information max
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -23,7 +23,8 @@ def information_maximisation(scores: torch.Tensor) -> float:
     """Return the entropy of the mean answer minus the mean entropy of the answers, in nats: larger is better.
 
     It is large where each answer is sure and all classes are used. It takes the classes of the target to be equally
-    frequent: where they are not, a model that is right pays for it. Shi and Sha 2012, section 3.1, learn by it.
+    frequent: where they are not, a model that is right pays for it. Shi and Sha 2012 learn by it; Musgrave, Belongie
+    and Lim 2022 compare it with other scores that choose.
 
     Args:
         scores: (N, C) class scores on target items, before the softmax.
@@ -63,3 +64,25 @@ def reverse_validation(
     named = TensorDataset(target.tensors[0], predict(forward, target, progress="")[0].argmax(1))
     backward = train(named, source)
     return forward, float(metric(*predict(backward, held_out, progress="")))
+
+
+def best_by(
+    runs: Mapping[str, Mapping[str, torch.Tensor]], key: str, arms: Sequence[str]
+) -> tuple[torch.Tensor, list[str]]:
+    """Return for each seed the test scores of the arm whose ``key`` is the largest, and which arm that is.
+
+    Args:
+        runs: arm -> results by name, with a row a seed: ``key`` (S,), and ``scores`` (S, N, C).
+        arms: those to choose from; of equal ones the first.
+
+    Returns:
+        Scores (S, N, C), and S names of arms.
+
+    Example:
+        >>> run = {"sure": torch.tensor([1.0]), "scores": torch.zeros(1, 3, 2)}
+        >>> best_by({"a": run, "b": run}, "sure", ["a", "b"])[1]
+        ['a']
+    """
+    place = torch.stack([runs[arm][key] for arm in arms], 1).argmax(1)
+    scores = torch.stack([runs[arm]["scores"] for arm in arms], 1)  # (S, arms, N, C)
+    return scores[torch.arange(len(place)), place], [arms[i] for i in place]

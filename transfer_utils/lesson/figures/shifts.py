@@ -55,25 +55,30 @@ def maps(
     """Draw a t-SNE map of both domains for each network, and say how mixed they are among the nearest features.
 
     Args:
-        features: title -> features of the source (N, D) and of the target (N, D), equally many.
+        features: title -> features of the source (N, D) and of the target (M, D).
         domains: their names.
     """
     from sklearn.manifold import TSNE
 
-    figure, grid = plt.subplots(1, len(features), figsize=(11, 4.8), squeeze=False)
+    figure, grid = plt.subplots(1, len(features), figsize=(12, 3.8), squeeze=False)
     told = []
     for axes, (title, made) in zip(grid.flat, features.items(), strict=True):
-        together, domain = torch.cat(list(made)), torch.repeat_interleave(torch.arange(2), len(made[0])).numpy()
+        together, domain = torch.cat(list(made)), np.repeat([0, 1], [len(part) for part in made])
         points = TSNE(2, init="pca", random_state=0).fit_transform(together.numpy())
         for number, (colour, marker) in enumerate(((plots.BLUE, "o"), (plots.RED, "^"))):
             look = {"s": 20, "color": colour, "marker": marker, "alpha": 0.55, "lw": 0, "label": domains[number]}
             axes.scatter(*points[domain == number].T, **look)
-        axes.set(title=title, xlabel="first direction", ylabel="second direction", xticks=[], yticks=[])
+        axes.set(xlabel="first direction", xticks=[], yticks=[])
+        axes.set_title(title, fontsize=13)
         apart = torch.cdist(together, together).fill_diagonal_(torch.inf)
         nearest = apart.argsort(1)[:, :neighbours].numpy()
         told.append(f"{title} {(domain[nearest] != domain[:, None]).mean():.0%}")
+    grid.flat[0].set_ylabel("second direction")
     grid.flat[0].legend(fontsize=11)
-    return figure, f"Of the {neighbours} nearest features, from the other domain: {'; '.join(told)}; mixed evenly, 50%."
+    return (
+        figure,
+        f"Of the {neighbours} nearest features, from the other domain: {'; '.join(told)}. Mixed evenly: half.",
+    )
 
 
 def scores_by_weight(weights: Sequence[float], scores: Mapping[str, torch.Tensor]) -> tuple[Figure, str]:
