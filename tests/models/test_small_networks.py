@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from transfer_utils import layer_groups
-from transfer_utils.models.small_networks import conv4, digit_cnn, photo_cnn, small_cnn
+from transfer_utils.models.small_networks import conv4, photo_cnn, small_cnn
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,6 @@ from transfer_utils.models.small_networks import conv4, digit_cnn, photo_cnn, sm
     [
         (lambda: small_cnn(2), (3, 64, 64), 2, 97_938),
         (lambda: small_cnn(5, width=4), (3, 64, 64), 5, 6_441),
-        (lambda: digit_cnn(), (1, 8, 8), 64, 84_608),
         (lambda: photo_cnn(), (3, 28, 28), 512, 14_144),
         (lambda: conv4(), (1, 28, 28), 32, 28_192),
         (lambda: conv4(channels=3, width=64), (3, 28, 28), 64, 112_832),

@@ -30,16 +30,6 @@ def small_cnn(num_classes: int, width: int = 16, *, seed: int = 0) -> nn.Module:
     return model.to(memory_format=torch.channels_last)
 
 
-def digit_cnn(width: int = 64, *, seed: int = 0) -> nn.Sequential:
-    """Return a small body with BatchNorm and random weights for images of 8 px: (N, 1, 8, 8) -> (N, width)."""
-    set_seed(seed)
-    return nn.Sequential(
-        nn.Conv2d(1, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
-        nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.BatchNorm2d(64), nn.ReLU(),
-        nn.Flatten(), nn.Linear(64 * 4 * 4, width), nn.ReLU(),
-    )  # fmt: skip
-
-
 def photo_cnn(*, seed: int = 0) -> nn.Sequential:
     """Return a small body with BatchNorm and random weights for colour images of 28 px: (N, 3, 28, 28) -> (N, 512).
 
