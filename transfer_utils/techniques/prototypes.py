@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from .distances import squared_distances
 from .episodes import Classifier, EpisodeSampler
@@ -91,18 +90,6 @@ def by_matching(
     similarity = F.normalize(queries, dim=1) @ F.normalize(support, dim=1).T  # (Q, N)
     attention = (sharpness * similarity).softmax(1)
     return (attention @ F.one_hot(class_index, len(classes)).to(attention)).clamp_min(1e-12).log()
-
-
-def prototype_head(embeddings: torch.Tensor, labels: torch.Tensor) -> nn.Linear:
-    """Return the linear layer whose scores order classes as squared distances do: ``W = 2 c``, ``b = -|c|**2``.
-
-    ``-|q - c|**2 = 2 c q - |c|**2 - |q|**2``, and the last term is the same for all classes (Snell et al. 2017,
-    section 2.4). Column k is the k-th class in rising order.
-    """
-    centres, _ = prototypes(embeddings.detach(), labels)
-    head = nn.Linear(centres.shape[1], len(centres)).to(centres)
-    head.load_state_dict({"weight": 2 * centres, "bias": -centres.pow(2).sum(1)})
-    return head
 
 
 @torch.no_grad()

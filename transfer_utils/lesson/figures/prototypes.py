@@ -50,6 +50,7 @@ def halfway_lines() -> Figure:
         axes.set(title=name, xlabel="first feature", aspect="equal")
     panels[0].set_ylabel("second feature")
     figure.colorbar(shown, ax=panels, label="probability of the left prototype")
+    figure.suptitle("Stars: prototypes. White lines: equal probability, 0.1 to 0.9.", fontsize=12)
     return figure
 
 
@@ -139,7 +140,8 @@ def prototype_map(
         for example in examples:
             axes.plot(*torch.stack([centre, example]).T, color=colour, lw=1.2)
         axes.scatter(*examples.T, s=60, color=colour, marker="s", ec="black")
-        axes.scatter(*centre, s=330, color=colour, marker="*", ec="black", label=name, zorder=3)
+        axes.scatter(*centre, s=330, color=colour, marker="*", ec="black", label=f"{number + 1}  {name}", zorder=3)
+        axes.annotate(str(number + 1), centre.tolist(), ha="center", va="center", zorder=4, fontsize=11, weight="bold")
     axes.set(xlabel="first direction", ylabel="second direction", title=title)
     axes.legend(title="prototypes", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
