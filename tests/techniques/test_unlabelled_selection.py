@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from transfer_utils import fit
-from transfer_utils.techniques.unlabelled_selection import information_maximisation, reverse_validation
+from transfer_utils.techniques.unlabelled_selection import best_by, information_maximisation, reverse_validation
 
 
 def scores(count=20, classes=3, seed=0):
@@ -112,3 +112,13 @@ def test_the_second_model_learns_from_answers_and_is_tested_on_what_was_held_out
     assert named.tensors[0] is target.tensors[0]
     assert torch.equal(named.tensors[1], model(target.tensors[0]).argmax(1))
     assert value == 90
+
+
+def test_each_seed_gets_the_arm_with_the_best_score_and_of_equal_ones_the_first():
+    scores = torch.arange(3 * 2 * 4 * 2, dtype=torch.float32).view(3, 2, 4, 2)  # arms, seeds, items, classes
+    given = {"low": [1.0, 5.0], "high": [2.0, 3.0], "equal": [2.0, 5.0]}
+    runs = {arm: {"key": torch.tensor(given[arm]), "scores": scores[i]} for i, arm in enumerate(given)}
+    best, which = best_by(runs, "key", list(given))
+    assert which == ["high", "low"]
+    assert torch.equal(best, torch.stack([scores[1, 0], scores[0, 1]]))
+    assert best_by(runs, "key", ["equal"])[1] == ["equal", "equal"]
