@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -40,13 +40,18 @@ def arms_of(
 
 
 def print_weights(
-    runs: Study, weights: Sequence[float], judge: Callable[[torch.Tensor], float], prefix: str = ""
+    runs: Study, weights: Sequence[float], labels: torch.Tensor, metric: MetricLike, prefix: str = ""
 ) -> dict[str, float]:
     """Print what each weight of MMD reaches, and what was chosen without labels; return what each choice reaches.
 
     Args:
-        judge: scores (N, C) of one seed -> what is reached on the test items.
+        labels: of the test items (N,).
+        metric: scores (N, C) and labels -> what is reached.
     """
+
+    def judge(scores: torch.Tensor) -> float:
+        return float(metric(scores, labels))
+
     reached = {
         weight: np.mean([judge(one) for one in runs[f"{prefix}MMD, {weight:g}"]["scores"]]) for weight in weights
     }
@@ -106,3 +111,19 @@ def means_told(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
         return ", ".join(f"{way} {np.mean(values):.3f}" for way, values in ways.items())
 
     return "; ".join(f"{title}: {told(ways)}" for title, ways in panels.items())
+
+
+def with_shares(scores: torch.Tensor, learned: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Return class scores (..., C) of a model that learned the classes in other proportions than it will meet.
+
+    Args:
+        learned, wanted: how many items of each class, (C,). Saerens, Latinne and Decaestecker 2002.
+    """
+    return scores + (wanted / wanted.sum()).log() - (learned / learned.sum()).log()
+
+
+def print_calls(arms: Mapping[str, torch.Tensor], labels: torch.Tensor) -> None:
+    """Print which share of the items each arm, scores (S, N, 2), calls class 1, on average over the seeds."""
+    for name, scores in arms.items():
+        print(f"{name:20} calls {float((scores.argmax(2) == 1).double().mean()):.2f} of the test cells defective")
+    print(f"{'really':20} {'':5} {float((labels == 1).double().mean()):.2f}")

@@ -136,7 +136,7 @@ def growth(sizes: Sequence[int], costs: Mapping[str, Sequence[Cost]]) -> Figure:
     for axes, what in zip(grid, ("milliseconds (log scale)", "MB beyond the samples (log scale)"), strict=True):
         plots.log_axis(axes, sizes)
         axes.set(yscale="log", xlabel="points in each sample (log scale)", ylabel=what)
-    grid[0].legend()
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
 
 
@@ -161,7 +161,7 @@ def reached(runs: Mapping[str, Mapping[str, Sequence[float]]], xlabel: str, limi
         limits: title -> where guessing is, a dashed line.
     """
     rows = max(map(len, runs.values()))
-    figure, grid = plt.subplots(1, len(runs), figsize=(6.2 * len(runs), 1.2 + 0.55 * rows), squeeze=False)
+    figure, grid = plt.subplots(1, len(runs), figsize=(max(8.0, 6.2 * len(runs)), 1.2 + 0.55 * rows), squeeze=False)
     for axes, (title, ways) in zip(grid.flat, runs.items(), strict=True):
         for place, (way, values) in enumerate(ways.items()):
             colour, marker = _style(way, place)
@@ -190,18 +190,18 @@ def distance_and_accuracy(
     Args:
         panels: title -> way -> (distance, what is reached), one of each a seed; the mean is the large marker.
     """
-    figure, grid = plt.subplots(1, len(panels), figsize=(6 * len(panels), 4.8), squeeze=False)
+    figure, grid = plt.subplots(1, len(panels), figsize=(4.4 * len(panels), 5.2), squeeze=False)
     for axes, (title, ways) in zip(grid.flat, panels.items(), strict=True):
         for place, (way, (distance, value)) in enumerate(ways.items()):
             colour, marker = _style(way, place)
             axes.plot(distance, value, ls="none", color=colour, marker=marker, alpha=0.3, markersize=6)
             style = {"ls": "none", "color": colour, "marker": marker, "markersize": 13, "label": way}
             axes.plot(float(np.mean(np.asarray(distance))), float(np.mean(value)), **style)
-        axes.set(title=title, xlabel="unbiased MMD² between the domains, test items")
+        axes.set(title=title, xlabel="MMD² between the domains")
     grid[0, 0].set_ylabel("accuracy on the target, balanced for cells")
     found = [axes.get_legend_handles_labels() for axes in grid.flat]
     handles = {label: handle for both in found for handle, label in zip(*both, strict=True)}
-    figure.legend(handles.values(), handles, loc="outside upper center", ncols=5, fontsize=11)
+    figure.legend(handles.values(), handles, loc="outside upper center", ncols=4)
     return figure
 
 
