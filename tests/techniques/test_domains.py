@@ -289,8 +289,8 @@ def feature_splits(shift):
 
 
 def trained(source, target, step=None):
-    """Return the network of :func:`network` after a few passes over both domains."""
-    model = network()
+    """Return the network with a wide hidden layer after a few passes over both domains."""
+    model = network(hidden=64)
     pairs = DomainPairs(source.train.dataset(), target.train.dataset())
     fit(model, pairs, epochs=4, batch_size=16, step=step or Dann(0.0, joint=False), lr=1e-2, seed=3, progress="")
     return model

@@ -142,7 +142,7 @@ def growth(sizes: Sequence[int], costs: Mapping[str, Sequence[Cost]]) -> Figure:
 
 def two_grounds(domains: Mapping[str, LabelledImages], credit: str) -> Figure:
     """Draw each digit once, a row a domain."""
-    figure, grid = plt.subplots(len(domains), 10, figsize=(12, 1.35 * len(domains) + 0.6), squeeze=False)
+    figure, grid = plt.subplots(len(domains), 10, figsize=(11, 1.25 * len(domains) + 0.6), squeeze=False)
     for row, (name, images) in zip(grid, domains.items(), strict=True):
         plain = images.with_transform(None)
         for digit, axes in enumerate(row):
@@ -161,7 +161,7 @@ def reached(runs: Mapping[str, Mapping[str, Sequence[float]]], xlabel: str, limi
         limits: title -> where guessing is, a dashed line.
     """
     rows = max(map(len, runs.values()))
-    figure, grid = plt.subplots(1, len(runs), figsize=(max(8.0, 6.2 * len(runs)), 1.2 + 0.55 * rows), squeeze=False)
+    figure, grid = plt.subplots(1, len(runs), figsize=(max(8.0, 5.7 * len(runs)), 1.2 + 0.55 * rows), squeeze=False)
     for axes, (title, ways) in zip(grid.flat, runs.items(), strict=True):
         for place, (way, values) in enumerate(ways.items()):
             colour, marker = _style(way, place)
@@ -190,7 +190,7 @@ def distance_and_accuracy(
     Args:
         panels: title -> way -> (distance, what is reached), one of each a seed; the mean is the large marker.
     """
-    figure, grid = plt.subplots(1, len(panels), figsize=(4.4 * len(panels), 5.2), squeeze=False)
+    figure, grid = plt.subplots(1, len(panels), figsize=(3.8 * len(panels), 5.0), squeeze=False)
     for axes, (title, ways) in zip(grid.flat, panels.items(), strict=True):
         for place, (way, (distance, value)) in enumerate(ways.items()):
             colour, marker = _style(way, place)
