@@ -7,7 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from transfer_utils.evaluation.metrics import Metric, accuracy, auc, average_precision, balanced_accuracy, f1, recall
+from transfer_utils.evaluation.differences import differences
+from transfer_utils.evaluation.metrics import (
+    Metric,
+    accuracy,
+    auc,
+    average_precision,
+    balanced_accuracy,
+    episode_accuracy,
+    f1,
+    recall,
+)
 
 METRICS = (accuracy, balanced_accuracy, recall, f1, auc, average_precision)
 
@@ -167,3 +177,17 @@ def test_a_metric_has_a_name_for_tables_and_help_for_learners():
         "accuracy", "balanced accuracy", "recall", "F1", "AUC", "average precision"
     ]  # fmt: skip
     assert all(isinstance(metric, Metric) and metric.__doc__.startswith("Return") for metric in METRICS)
+
+
+def test_the_mean_over_episodes_resamples_episodes_and_pairs_methods():
+    random = torch.Generator().manual_seed(0)
+    first = torch.rand(3, 40, 1, generator=random)
+    second = first - 0.1
+    none = torch.zeros(40, dtype=torch.long)
+    assert episode_accuracy(first[0], none) == pytest.approx(first[0].double().mean().item())
+    weights = torch.zeros(1, 40)
+    weights[0, 7] = 2.0
+    torch.testing.assert_close(episode_accuracy(first, none, weights)[0], first[:, 7, 0].double())
+    (found,) = differences({"a": first, "b": second}, none, against="b", metric=episode_accuracy, samples=50)
+    assert (found.metric, found.items, found.above) == ("accuracy", 40, True)
+    assert found.over_items.low == pytest.approx(0.1, abs=1e-6) == found.over_items.high

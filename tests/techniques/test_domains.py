@@ -2,7 +2,6 @@
 
 import copy
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,12 +13,10 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from transfer_utils import evaluate, fit
-from transfer_utils.evaluation.intervals import paired_balanced_difference
 from transfer_utils.evaluation.metrics import balanced_accuracy
 from transfer_utils.models.encoders import mean_pooling
 from transfer_utils.techniques.adabn import adapt_batchnorm
-from transfer_utils.techniques.adapted_features import adapt_features
-from transfer_utils.techniques.dann import Dann, GradientReversal, reversal_strength, reverse_gradient
+from transfer_utils.techniques.dann import Dann, GradientReversal, dann_loss, reversal_strength, reverse_gradient
 from transfer_utils.techniques.distances import squared_distances
 from transfer_utils.techniques.domains import DomainModel, DomainPairs, both_features, domain_classifier
 from transfer_utils.techniques.features import Features, FeatureSplits
@@ -60,6 +57,64 @@ def test_reversal_equals_pytorch_adapt(strength):
     (oracle.GradientReversal(strength)(theirs) ** 2).sum().backward()
     assert torch.allclose(ours.grad, theirs.grad, atol=1e-7)
     assert torch.allclose(ours.grad, -strength * 2 * cloud(5))
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("sizes", [(8, 8), (9, 4), (3, 11)])
+def test_the_loss_of_dann_equals_reversal_and_cross_entropy_of_pytorch_adapt(strength, sizes):
+    """Value, gradient of the domain classifier and of the body; the oracle has its own reversal."""
+    model, gradients, values = network().double(), [], []
+    inputs = [cloud(sizes[0]), cloud(sizes[1], shift=1.0, seed=1)]
+    for loss_of in (lambda x, y: dann_loss(x, y, model.domain_classifier, strength)[0],
+                    lambda x, y: by_the_oracle(x, y, model.domain_classifier, strength)):  # fmt: skip
+        model.zero_grad()
+        loss = loss_of(*(model.body(x) for x in inputs))
+        loss.backward()
+        values.append(loss.item())
+        gradients.append([p.grad.clone() for part in (model.body, model.domain_classifier) for p in part.parameters()])
+    assert values[0] == pytest.approx(values[1], abs=1e-12)
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert any(gradient.any() for gradient in gradients[0][:2]) == (strength > 0)  # 0 cuts the body off
+    assert gradients[0][2].any()
+
+
+def by_the_oracle(source, target, classifier, strength):
+    logits = classifier(oracle.GradientReversal(strength)(torch.cat([source, target])))
+    losses = [nn.functional.binary_cross_entropy(part.sigmoid(), torch.full_like(part, label), reduction="sum")
+              for part, label in zip(logits.split([len(source), len(target)]), (0, 1), strict=True)]  # fmt: skip
+    return sum(losses) / (len(source) + len(target))
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_the_step_is_the_loss_of_classes_and_the_loss_of_dann(joint):
+    (source, target), gradients, values = domains(), [], []
+    batch = DomainPairs(source, target).collect(range(16))
+    (inputs, labels), others = batch
+    for way in ("step", "by hand"):
+        model = network()
+        if way == "step":
+            loss, metrics = Dann(weight=0.7, joint=joint)(model, batch, STATE)
+        else:
+            features = both_features(model.body, inputs, others, joint)
+            domain_loss, accuracy = dann_loss(*features, model.domain_classifier, 0.7 * reversal_strength(0.5))
+            loss = nn.functional.cross_entropy(model.head(features[0]), labels) + domain_loss
+        loss.backward()
+        values.append(loss.item())
+        gradients.append([p.grad for p in model.parameters()])
+    assert values[0] == values[1]
+    assert metrics["domain_accuracy"] == accuracy
+    assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
+
+
+def test_the_accuracy_of_the_domain_classifier_counts_the_items_of_both_domains():
+    classifier = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(classifier.weight)
+    source, target = torch.tensor([[-1.0], [-2.0], [3.0]]), torch.tensor([[0.2], [-5.0]])
+    loss, accuracy = dann_loss(source, target, classifier, 1.0)
+    assert accuracy == pytest.approx(3 / 5)
+    margins = torch.tensor([1.0, 2.0, -3.0, 0.2, -5.0])  # of the right answer
+    assert loss.item() == pytest.approx(nn.functional.softplus(-margins).mean().item())
 
 
 @pytest.mark.parametrize("scales", [(1.0,), (0.25, 0.5, 1.0, 2.0, 4.0)])
@@ -233,19 +288,26 @@ def feature_splits(shift):
     return FeatureSplits(*parts)
 
 
-SHORT = {"epochs": 1, "batch_size": 16}
+def trained(source, target, step=None):
+    """Return the network with a wide hidden layer after a few passes over both domains."""
+    model = network(hidden=64)
+    pairs = DomainPairs(source.train.dataset(), target.train.dataset())
+    fit(model, pairs, epochs=4, batch_size=16, step=step or Dann(0.0, joint=False), lr=1e-2, seed=3, progress="")
+    return model
+
+
+def scores_of(model, part):
+    with torch.no_grad():
+        return model(part.values)
 
 
 def test_own_statistics_undo_a_shift_that_breaks_the_source_only_model():
     source, target = feature_splits(0.0), feature_splits(8.0)
-    labels = target.test.labels
-    blind = adapt_features(source, target, **SHORT, seed=0, lr=1e-2, progress="")
-    own = adapt_features(source, target, **SHORT, own_statistics=True, seed=0, lr=1e-2, progress="")
-    assert balanced_accuracy(blind.target_scores, labels) < 0.65
-    assert balanced_accuracy(own.target_scores, labels) > 0.85
-    assert own.target_features.shape == (300, 128)
-    assert paired_balanced_difference(own.target_scores, blind.target_scores, labels).low > 0
-    assert len({blind, own, replace(own)}) == 3  # runs are told apart by identity: tensors have no one truth
+    by_source, by_own = target.standardised(source.train), target.standardised()
+    model = trained(source.standardised(), by_source)
+    blind, own = scores_of(model, by_source.test), scores_of(model, by_own.test)
+    assert balanced_accuracy(blind, target.test.labels) < 0.65
+    assert balanced_accuracy(own, target.test.labels) > 0.85
 
 
 @pytest.mark.parametrize("step", [None, Dann(), Alignment(mmd)])
@@ -253,8 +315,7 @@ def test_a_run_is_repeated_by_its_seed_and_never_sees_target_labels(step):
     source, target = feature_splits(0.0), feature_splits(1.0)
     parts = (target.train, target.validation, target.test)
     flipped = FeatureSplits(*(Features(p.values, 1 - p.labels, p.class_names) for p in parts))
-    runs = [adapt_features(source, t, step, **SHORT, seed=3, progress="") for t in (target, target, flipped)]
-    scores = [run.target_scores for run in runs]
+    scores = [scores_of(trained(source, given, step), target.test) for given in (target, target, flipped)]
     assert torch.equal(scores[0], scores[1])
     assert torch.equal(scores[0], scores[2])
 

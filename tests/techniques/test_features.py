@@ -88,6 +88,16 @@ def test_standardising_measures_on_the_training_split_alone():
     torch.testing.assert_close(scaled.test.values, (parts[2].values - mean) / deviation)
 
 
+def test_another_domain_can_be_the_measure_and_the_splits_become_data_sets():
+    parts = [Features(torch.randn(20, 3) * 5 + k, torch.arange(20), ("a", "b")) for k in range(4)]
+    scaled = FeatureSplits(*parts[:3]).standardised(parts[3])
+    mean, deviation = parts[3].values.mean(0), parts[3].values.std(0)
+    torch.testing.assert_close(scaled.train.values, (parts[0].values - mean) / deviation)
+    data = scaled.datasets()
+    assert list(data) == ["train", "validation", "test"]
+    assert torch.equal(data["validation"].tensors[0], scaled.validation.values)
+
+
 def test_features_become_a_data_set_and_subsets(model, images):
     features = extract_features(model, images)
     vector, label = features.subset(torch.tensor([3, 1])).dataset()[0]

@@ -49,11 +49,11 @@ from transfer_utils.techniques.prototypes import by_prototype
 
 options = dict(epochs=2, lr=0.05, seed=3, progress="")
 weights = {}
-for step in (Dann(), Alignment(coral)):
+for name, step in {"Dann": Dann(), "Dann apart": Dann(joint=False), "Alignment": Alignment(coral)}.items():
     torch.manual_seed(0)
     model = DomainModel(nn.Sequential(linear(outputs=8), nn.Tanh()), linear(width=8, seed=1), domain_classifier(8))
     fit(model, DomainPairs(tiny_table(24), tiny_table(24, seed=1)), batch_size=8, step=step, **options)
-    weights |= {f"{type(step).__name__}.{name}": value for name, value in model.state_dict().items()}
+    weights |= {f"{name}.{key}": value for key, value in model.state_dict().items()}
 model = linear(outputs=8)
 fit(model, Episodes(tiny_table(24), 2, 2, 3, count=6), batch_size=1, step=EpisodeStep(by_prototype), **options)
 weights |= {f"episodes.{name}": value for name, value in model.state_dict().items()}

@@ -64,7 +64,7 @@ def list_studies(lessons: Iterable[Path], folder: Path | None = None) -> str:
 def stale_studies(lessons: Iterable[Path], folder: Path | None = None) -> list[str]:
     """Return a line for each study of ``lessons`` that is stale or missing, and what else is wrong in their folder.
 
-    In the profile full a study may be missing. A file without a study is named too, and files that take more than 5 MB
+    In the profile full a study may be missing. A file without a study is named too, and files that take more than 10 MB
     together.
     """
     lessons = list(lessons)

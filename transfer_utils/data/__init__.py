@@ -4,7 +4,7 @@ cells = data.load("elpv")                     # or data.load("elpv", items=(100,
 cells.train, cells.validation, cells.test     # each a LabelledImages
 cells.class_names                             # ("functional", "defective")
 
-digits = data.load("digits", domain="rendered")    # a second domain is "handwritten"
+digits = data.load("photo_digits", domain="photograph")    # a second domain is "plain"
 letters = data.load("characters")             # whole alphabets held out: each split has its own classes
 films = data.load("sentiment", domain="films")     # each split a LabelledTexts
 photos = data.image_folder("my_photos")       # root/class/file or root/train/class/file
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import characters, digits, elpv, hymenoptera, omniglot, sentiment, sst2
+from . import characters, clouds, elpv, hymenoptera, omniglot, photo_digits, sentiment, sst2
 from .characters import AlphabetSplits
 from .folder import image_folder
 from .images import ImageSplits, LabelledImages
@@ -24,10 +24,10 @@ from .texts import LabelledTexts, TextSplits, labelled_texts, text_splits
 
 _LOADERS: dict[str, Callable[..., Splits]] = {
     "characters": characters.load,
-    "digits": digits.load,
     "elpv": elpv.load,
     "hymenoptera": hymenoptera.load,
     "omniglot": omniglot.load,
+    "photo_digits": photo_digits.load,
     "sentiment": sentiment.load,
     "sst2": sst2.load,
 }
@@ -37,8 +37,8 @@ def load(name: str, items: tuple[int | None, int | None, int | None] | None = No
     """Load a data set by name, all of it or at most so many items a split.
 
     Args:
-        name: ``"characters"``, ``"digits"``, ``"elpv"``, ``"hymenoptera"``, ``"omniglot"``, ``"sentiment"`` or
-            ``"sst2"``.
+        name: ``"characters"``, ``"elpv"``, ``"hymenoptera"``, ``"omniglot"``, ``"photo_digits"``,
+            ``"sentiment"`` or ``"sst2"``.
         items: at most so many of (train, validation, test), drawn with seed 0; ``None`` for all of them.
             For characters, fewer ``classes`` are the better limit.
         options: passed to the loader; see ``data.elpv.load`` and so on.
@@ -69,13 +69,14 @@ __all__ = [
     "Splits",
     "TextSplits",
     "characters",
-    "digits",
+    "clouds",
     "elpv",
     "hymenoptera",
     "image_folder",
     "labelled_texts",
     "load",
     "omniglot",
+    "photo_digits",
     "sentiment",
     "sst2",
     "text_splits",

@@ -52,7 +52,7 @@ def load(
     """Return images of characters, ``images_per_class`` of each, by alphabet in train, validation and test.
 
     Args:
-        distortion: ``EASY`` leaves characters so much as they are that pixels suffice to tell them apart.
+        distortion: how far an image may differ from the plain character; ``HARD`` needs more than pixels.
         seed: of the distortions.
         classes: at most so many classes a split, from all its alphabets; ``None`` for all.
     """

@@ -41,9 +41,6 @@ class Distortion:
 
 
 HARD = Distortion()
-EASY = Distortion(
-    rotation=4.0, smallest=0.95, largest=1.05, shear=0.04, shift=0.03, elastic=0.02, stroke=False, noise=0.05
-)
 
 
 def font_path() -> Path:

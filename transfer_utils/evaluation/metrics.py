@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from .weighted_metrics import Metric, accuracy, auc, average_precision, balanced_accuracy, f1, recall
+from .weighted_metrics import (
+    Metric,
+    accuracy,
+    auc,
+    average_precision,
+    balanced_accuracy,
+    episode_accuracy,
+    f1,
+    recall,
+)
 
 __all__ = [
     "Metric",
@@ -15,6 +24,7 @@ __all__ = [
     "check_labels",
     "check_scores",
     "classification_metrics",
+    "episode_accuracy",
     "f1",
     "recall",
 ]

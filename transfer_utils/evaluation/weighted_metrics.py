@@ -163,6 +163,24 @@ def _found(scores: Tensor, labels: Tensor, weights: Tensor, c: int | Tensor) -> 
     return of_class @ _right(scores[:, inside], labels[inside]).T / of_class.sum(1, keepdim=True)
 
 
+# ------------------------------------------------------ of items that are tasks
+
+
+@metric("accuracy", within_classes=False)
+def episode_accuracy(scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean over episodes: an item is a small task, its one score the accuracy that was reached on it.
+
+    Args:
+        scores: (N, 1), or (S, N, 1) for S runs: the accuracy on each of N episodes.
+        labels: (N,), zeros: an episode has no class.
+        weights: (B, N), optional.
+
+    Returns:
+        As :func:`accuracy`.
+    """
+    return weights @ scores[..., 0].double().T / weights.sum(1, keepdim=True)
+
+
 # --------------------------------------------------------------- of the ranking
 
 

@@ -38,6 +38,10 @@ METHODS = {
     "MMD": (PINK, "v"),
     "own statistics + MMD": (BLUE, "s"),
     "CORAL": (SKY, "p"),
+    "prototypical": (RED, "*"),
+    "matching": (ORANGE, "D"),
+    "ordinary": (BLUE, "o"),
+    "triplets": (PINK, "^"),
     "linear head": (BLUE, "^"),
     "MLP head": (ORANGE, "<"),
     "random weights": (GREY, "d"),
@@ -215,8 +219,7 @@ def interval_curves(
     """Return a figure of intervals of each row over ``x`` on a log scale, a little apart from each other.
 
     Args:
-        level: a dotted line, one value for each of ``x``; ``level_name`` says in the legend what it is.
-        labels: as in ``Axes.set``, e.g. ``xlabel`` and ``ylabel``.
+        level: a dotted line, one value for each of ``x``, named ``level_name``; labels: as in ``Axes.set``.
     """
     figure, axes = plt.subplots(figsize=(8.5, 4.6))
     for place, (name, intervals) in enumerate(rows.items()):

@@ -29,7 +29,8 @@ def reverse_gradient(x: torch.Tensor, strength: float = 1.0) -> torch.Tensor:
     """Return ``x`` as it is; on the way back the gradient is multiplied by ``-strength``.
 
     What stands after it learns to tell the domains apart, what stands before it learns to prevent that. The loss
-    itself gets no minus sign: a sign and a reversal would cancel. Ganin et al. 2016, section 4.2, equations 16 and 17.
+    itself gets no minus sign: a sign and a reversal would cancel. Ganin and Lempitsky 2015, equations 7 and 8; Ganin et
+    al. 2016, equations 16 and 17, have the same with ``strength`` 1 and put lambda before the loss.
     """
     return _Reverse.apply(x, strength)
 
@@ -57,6 +58,32 @@ def reversal_strength(progress: float, gamma: float = 10.0) -> float:
     return 2 / (1 + math.exp(-gamma * progress)) - 1
 
 
+def dann_loss(
+    source: torch.Tensor, target: torch.Tensor, domain_classifier: nn.Module, strength: float
+) -> tuple[torch.Tensor, float]:
+    """Return the loss of the domain classifier, reversed on its way back, and its accuracy, for any training loop.
+
+    Add it to the loss of the classes and give one optimizer the body, the head and the domain classifier. It is the
+    mean over the items of both domains; Ganin et al. 2016, equation 18, add the means of the two domains, so that the
+    same ``strength`` is half as much there.
+
+    Args:
+        source, target: features (N, D) and (M, D), with the gradient that leads into the body.
+        domain_classifier: (N, D) -> (N, 1), the logit of "target".
+        strength: lambda, for example ``0.1 * reversal_strength(step / steps)``; 0 cuts the body off.
+
+    Example:
+        >>> features = torch.randn(6, 8, requires_grad=True)
+        >>> loss, accuracy = dann_loss(features[:2], features[2:], nn.Linear(8, 1), strength=0.1)
+        >>> loss.backward()
+    """
+    features = torch.cat([source, target])
+    logits = domain_classifier(reverse_gradient(features, strength)).squeeze(1)
+    domains = torch.cat([torch.zeros(len(source)), torch.ones(len(target))]).to(logits)
+    accuracy = ((logits > 0) == domains.bool()).float().mean()
+    return F.binary_cross_entropy_with_logits(logits, domains), float(accuracy)
+
+
 @dataclass(frozen=True)
 class Dann:
     """A step for ``fit``: classes on the source, and a domain classifier that the body learns to fool.
@@ -77,9 +104,6 @@ class Dann:
         (inputs, labels), target = batch
         source_features, target_features = both_features(model.body, inputs, target, self.joint)
         loss, metrics = class_loss(model.head, source_features, labels)
-        features = torch.cat([source_features, target_features])
-        logits = model.domain_classifier(reverse_gradient(features, self.weight * reversal_strength(state.progress)))
-        domain = torch.cat([torch.zeros(len(source_features)), torch.ones(len(target_features))]).to(logits)
-        loss = loss + F.binary_cross_entropy_with_logits(logits.squeeze(1), domain)
-        found = ((logits.squeeze(1) > 0) == domain.bool()).float().mean()
-        return loss, {**metrics, "domain_accuracy": float(found)}
+        strength = self.weight * reversal_strength(state.progress)
+        domain_loss, found = dann_loss(source_features, target_features, model.domain_classifier, strength)
+        return loss + domain_loss, {**metrics, "domain_accuracy": found}

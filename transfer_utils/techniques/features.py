@@ -68,9 +68,18 @@ class FeatureSplits:
     validation: Features
     test: Features
 
-    def standardised(self) -> FeatureSplits:
-        """Return features with mean 0 and standard deviation 1, both measured on ``train`` alone."""
-        return FeatureSplits(*(part.standardised(self.train) for part in (self.train, self.validation, self.test)))
+    def standardised(self, reference: Features | None = None) -> FeatureSplits:
+        """Return features with mean 0 and standard deviation 1, both measured on ``train`` alone.
+
+        Args:
+            reference: measured on these instead, for example on ``train`` of the domain that a head was trained in.
+        """
+        reference = reference or self.train
+        return FeatureSplits(*(part.standardised(reference) for part in (self.train, self.validation, self.test)))
+
+    def datasets(self) -> dict[str, TensorDataset]:
+        """Return pairs (features, label) by split: ``"train"``, ``"validation"``, ``"test"``."""
+        return {name: getattr(self, name).dataset() for name in ("train", "validation", "test")}
 
     def with_train(self, train: Features) -> FeatureSplits:
         """Return the same splits with other training features, for example fewer: ``train.subset(indices)``."""

@@ -18,7 +18,8 @@ Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 def median_bandwidth(x: torch.Tensor, y: torch.Tensor) -> float:
     """Return the median of the squared distances between different points of both samples, without gradient.
 
-    Gretton et al. 2012, section 8: a width that fits the data, whatever its dimension.
+    A width that fits the data, whatever its dimension. It is h in ``exp(-|x - y|**2 / h)``. Gretton et al. 2012, section
+    8, take the median distance for sigma in ``exp(-|x - y|**2 / (2 sigma**2))``: twice as large an h.
     """
     together = torch.cat([x, y]).detach()
     distances = squared_distances(together, together)
@@ -38,7 +39,8 @@ def mmd(
 ) -> torch.Tensor:
     """Return the squared maximum mean discrepancy of two samples: how far apart their distributions are.
 
-    The kernel is the mean of Gaussians ``exp(-|x - y|**2 / (s * bandwidth))`` over ``scales`` s.
+    The kernel is the mean of Gaussians ``exp(-|x - y|**2 / (s * bandwidth))`` over ``scales`` s. The distance of a point
+    to itself is exactly 0, so that a kernel that is too narrow gives exactly ``1 / N + 1 / M``, biased, and 0, unbiased.
 
     Args:
         x, y: (N, D) and (M, D); they need not be equally large.
@@ -89,13 +91,33 @@ def coral(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     Args:
         x, y: (N, D) and (M, D).
 
-    Sun and Saenko 2016, "Deep CORAL", equations 1 to 3. It is an MMD whose kernel looks at second moments only.
+    Sun and Saenko 2016, "Deep CORAL", equations 1 to 3. Covariances are centred: what differs in the means alone is not
+    seen (:func:`polynomial_mmd` sees it).
 
     Raises:
         ValueError: as :func:`mmd`; a batch of one has no covariance.
     """
     check_samples(x, y)
     return (torch.cov(x.T) - torch.cov(y.T)).pow(2).sum() / (4 * x.shape[1] ** 2)
+
+
+def polynomial_mmd(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the squared MMD, biased, with the kernel ``(1 + x.y / D)**2``: means and second moments, nothing else.
+
+    The kernel is an inner product of the features ``sqrt(2 / D) x_i`` and ``x_i x_j / D``, so no kernel matrix is needed:
+    ``2 |m_x - m_y|**2 / D + |M_x - M_y|**2 / D**2`` with means m and uncentred second moments M. It is "CORAL with means"
+    up to what the means add to M.
+
+    Args:
+        x, y: (N, D) and (M, D).
+
+    Raises:
+        ValueError: as :func:`mmd`.
+    """
+    check_samples(x, y)
+    means = (x.mean(0) - y.mean(0)).pow(2).sum()
+    moments = (x.T @ x / len(x) - y.T @ y / len(y)).pow(2).sum()
+    return 2 * means / x.shape[1] + moments / x.shape[1] ** 2
 
 
 def check_samples(x: torch.Tensor, y: torch.Tensor) -> None:

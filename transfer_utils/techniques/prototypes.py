@@ -11,13 +11,9 @@ the classes in rising order. Episodes are drawn in :mod:`transfer_utils.techniqu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from ..evaluation.intervals import Interval, mean_and_interval
 from .distances import squared_distances
 from .episodes import Classifier, EpisodeSampler
 
@@ -96,18 +92,6 @@ def by_matching(
     return (attention @ F.one_hot(class_index, len(classes)).to(attention)).clamp_min(1e-12).log()
 
 
-def prototype_head(embeddings: torch.Tensor, labels: torch.Tensor) -> nn.Linear:
-    """Return the linear layer whose scores order classes as squared distances do: ``W = 2 c``, ``b = -|c|**2``.
-
-    ``-|q - c|**2 = 2 c q - |c|**2 - |q|**2``, and the last term is the same for all classes (Snell et al. 2017,
-    section 2.4). Column k is the k-th class in rising order.
-    """
-    centres, _ = prototypes(embeddings.detach(), labels)
-    head = nn.Linear(centres.shape[1], len(centres)).to(centres)
-    head.load_state_dict({"weight": 2 * centres, "bias": -centres.pow(2).sum(1)})
-    return head
-
-
 @torch.no_grad()
 def episode_accuracies(
     classify: Classifier,
@@ -136,38 +120,3 @@ def episode_accuracies(
         scores = classify(embeddings[episode.support], episode.support_labels, embeddings[episode.queries])
         values.append((scores.argmax(1) == episode.query_labels).double().mean())
     return torch.stack(values)
-
-
-SETTINGS = {"5-way 1-shot": (5, 1), "5-way 5-shot": (5, 5), "20-way 1-shot": (20, 1)}  # what papers report
-
-
-def accuracies_by_setting(
-    classify: Classifier, runs: Sequence[torch.Tensor], labels: torch.Tensor, *, episodes: int = 600
-) -> dict[str, torch.Tensor]:
-    """Return :func:`episode_accuracies` in each of ``SETTINGS``, (runs, episodes), the same episodes for each run.
-
-    Args:
-        runs: embeddings (N, D) of the same items, one tensor a trained network (seed).
-    """
-    return {
-        name: torch.stack(
-            [episode_accuracies(classify, run, labels, ways=ways, shots=shots, episodes=episodes) for run in runs]
-        )
-        for name, (ways, shots) in SETTINGS.items()
-    }
-
-
-def accuracy_interval(values: torch.Tensor) -> Interval:
-    """Return the mean of (runs, episodes) accuracies, with its interval over runs; of one run, over its episodes."""
-    return mean_and_interval((values.mean(1) if len(values) > 1 else values[0]).tolist())
-
-
-def paired_gap(first: torch.Tensor, second: torch.Tensor) -> tuple[Interval, ...]:
-    """Return intervals of the difference of two methods on the same episodes: over episodes, and over runs.
-
-    Args:
-        first, second: (runs, episodes); one run of a method that is not trained stands beside all of the other's.
-    """
-    difference = first - second
-    over_episodes = mean_and_interval(difference.mean(0).tolist())
-    return (over_episodes, mean_and_interval(difference.mean(1).tolist())) if len(difference) > 1 else (over_episodes,)

@@ -1,4 +1,4 @@
-"""Pictures of lesson 10: an episode, a plane cut by distances, prototypes that move, accuracies by setting."""
+"""Pictures of lesson 10: an episode, a plane cut by distances, prototypes that move, what studies found."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import torch
 from matplotlib.figure import Figure
 
 from ...data import LabelledImages
-from ...evaluation.intervals import Interval
 from ...techniques.episodes import Episode
-from ...techniques.prototypes import SETTINGS
+from ...techniques.prototypes import by_prototype
 from .. import plots
 
 
@@ -51,23 +50,67 @@ def halfway_lines() -> Figure:
         axes.set(title=name, xlabel="first feature", aspect="equal")
     panels[0].set_ylabel("second feature")
     figure.colorbar(shown, ax=panels, label="probability of the left prototype")
+    figure.suptitle("Stars: prototypes. White lines: equal probability, 0.1 to 0.9.", fontsize=12)
     return figure
 
 
-def accuracies_by_setting(rows: dict[str, Sequence[Interval]]) -> Figure:
-    """Draw the interval of each method in each of the SETTINGS of techniques/prototypes.py, guessing dotted."""
-    figure, axes = plt.subplots(figsize=(10, 5.2))
-    for place, (name, intervals) in enumerate(rows.items()):
-        x = np.arange(len(SETTINGS)) + 0.11 * (place - (len(rows) - 1) / 2)
-        style = {"color": plots.PALETTE[place], "marker": plots.MARKERS[place], "ls": "none", "label": name}
-        plots.points(axes, x, intervals, **style)
-    for place, (ways, _) in enumerate(SETTINGS.values()):
-        axes.hlines(1 / ways, place - 0.4, place + 0.4, color="black", ls=":")
-    axes.set_xticks(range(len(SETTINGS)), list(SETTINGS))
-    axes.grid(axis="x", visible=False)
-    axes.set(ylabel="accuracy on test alphabets", ylim=(0, 1), title="Bars: 95 % interval; dotted: guessing")
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+def accuracy_by_steps(curves: dict[str, torch.Tensor], steps: Sequence[int], chance: float) -> tuple[Figure, str]:
+    """Draw validation accuracy against training steps, mean and band over the seeds, and say where each method stands.
+
+    Args:
+        curves: method -> (seeds, looks).
+        steps: (looks,) training steps done at each look.
+        chance: accuracy of guessing, dotted.
+    """
+    figure, axes = plt.subplots(figsize=(9.5, 4.8))
+    for place, (name, runs) in enumerate(curves.items()):
+        plots.band(axes, steps, runs.tolist(), dots=False, ls=("-", "--", "-.", ":")[place % 4],
+                   **plots.method_style(name))  # fmt: skip
+    axes.axhline(chance, color="black", ls=":", lw=1.2)
+    axes.set(xlabel="training steps of 100 images", ylabel="accuracy, validation alphabets")
+    axes.set_ylim(min(float(runs.min()) for runs in curves.values()) - 0.03, None)
+    axes.legend(loc="lower right", title="5-way 1-shot")
+    means = {name: runs.double().mean(0) for name, runs in curves.items()}
+    ends = {name: f"{mean[0]:.2f} at the first look, {mean[-1]:.2f} at the last" for name, mean in means.items()}
+    return figure, "; ".join(f"{name} {told}" for name, told in ends.items())
+
+
+def by_shape(accuracies: dict[str, dict[str, torch.Tensor]]) -> Figure:
+    """Draw, for each shape of the training episodes, the test accuracy of each seed and their mean, a panel a setting.
+
+    Args:
+        accuracies: setting of the test -> shape in training -> (seeds,).
+    """
+    figure, panels = plt.subplots(1, len(accuracies), figsize=(5.4 * len(accuracies), 4.3), squeeze=False, sharey=False)
+    for axes, (setting, shapes) in zip(panels[0], accuracies.items(), strict=True):
+        for place, values in enumerate(shapes.values()):
+            axes.plot(values, [place] * len(values), ".", color=plots.GREY, markersize=9, alpha=0.7)
+            axes.plot(values.mean(), place, "*", color=plots.RED, markersize=17, mec="white")
+        axes.set_yticks(range(len(shapes)), list(shapes))
+        axes.invert_yaxis()
+        axes.set(xlabel="test accuracy", title=f"tested {setting}")
+    panels[0][0].set_ylabel("episodes in training")
+    for axes in panels[0][1:]:
+        axes.set_yticklabels([])
     return figure
+
+
+def by_shots(curves: dict[str, torch.Tensor], shots: Sequence[int]) -> tuple[Figure, str]:
+    """Draw balanced accuracy against labelled examples a class, mean and band over draws, and say where each ends.
+
+    Args:
+        curves: classifier -> (draws, shots).
+    """
+    figure, axes = plt.subplots(figsize=(9, 4.6))
+    for place, (name, values) in enumerate(curves.items()):
+        style = {"color": plots.PALETTE[place], "marker": plots.MARKERS[place], "label": name}
+        plots.band(axes, shots, values.tolist(), dots=False, ls=("-", "--", "-.", ":")[place % 4], **style)
+    axes.axhline(0.5, color="black", ls=":", lw=1.2)
+    plots.log_axis(axes, shots)
+    axes.set(xlabel="labelled cells of each class (log scale)", ylabel="balanced accuracy, test cells")
+    axes.legend(loc="upper left")
+    ends = {name: f"{values[:, 0].mean():.2f} to {values[:, -1].mean():.2f}" for name, values in curves.items()}
+    return figure, ", ".join(f"{name} {told}" for name, told in ends.items())
 
 
 def prototype_map(
@@ -97,7 +140,27 @@ def prototype_map(
         for example in examples:
             axes.plot(*torch.stack([centre, example]).T, color=colour, lw=1.2)
         axes.scatter(*examples.T, s=60, color=colour, marker="s", ec="black")
-        axes.scatter(*centre, s=330, color=colour, marker="*", ec="black", label=name, zorder=3)
+        axes.scatter(*centre, s=330, color=colour, marker="*", ec="black", label=f"{number + 1}  {name}", zorder=3)
+        axes.annotate(str(number + 1), centre.tolist(), ha="center", va="center", zorder=4, fontsize=11, weight="bold")
     axes.set(xlabel="first direction", ylabel="second direction", title=title)
     axes.legend(title="prototypes", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
+
+
+def moved(by_class: torch.Tensor, shots: int, wrong_label: int, names: Sequence[str]) -> tuple[Figure, float]:
+    """Draw :func:`prototype_map` of the first ``shots`` examples of each class, and return the share that is right.
+
+    Args:
+        by_class: (ways, examples, D); the examples after the first ``shots`` are queries.
+        wrong_label: 1 puts the first example of the first class into the second, where there are several shots.
+        names: of the classes, in order.
+    """
+    ways, examples, _ = by_class.shape
+    support, queries = by_class[:, :shots].flatten(0, 1), by_class[:, shots:].flatten(0, 1)
+    labels, truth = (torch.arange(ways).repeat_interleave(count) for count in (shots, examples - shots))
+    if wrong_label and shots > 1:
+        labels[0] = 1
+    said = by_prototype(support, labels, queries).argmax(1)
+    share = float((said == truth).double().mean())
+    title = f"{share:.0%} of {len(queries)} queries right"
+    return prototype_map(support, labels, queries, truth, said, names[:ways], title), share

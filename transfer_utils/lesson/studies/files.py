@@ -22,7 +22,7 @@ from ...runtime.devices import pick_device
 from ...runtime.files import cache_folder, checkout, sha256, write_atomically
 from .results import Flat
 
-MOST_BYTES = 5_000_000  # of all studies together: they are in git, and travel in the wheel
+MOST_BYTES = 10_000_000  # of all studies together: they are in git, and travel in the wheel
 
 
 class DamagedStudy(ValueError):
@@ -121,7 +121,7 @@ def write_study(path: Path, study: StoredStudy) -> None:
     """Store all runs in one file.
 
     Raises:
-        ValueError: the files of the folder would take more than 5 MB; nothing is written.
+        ValueError: the files of the folder would take more than 10 MB; nothing is written.
     """
     runs = list(study.runs.values())
     flat = {name: torch.stack([_packed_alike(run.results[name], name, runs) for run in runs])
