@@ -126,15 +126,16 @@ def before_and_after(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> tupl
     Args:
         pairs: name -> :func:`terms` before and after.
     """
-    figure, grid = plt.subplots(1, len(TERMS), figsize=(12, 1.6 + 0.8 * len(pairs)), sharey=True)
+    figure, grid = plt.subplots(1, len(TERMS), figsize=(12, 1.6 + 1.0 * len(pairs)), sharey=True)
     for column, (axes, term) in enumerate(zip(grid, TERMS, strict=True)):
         for row, (before, after) in enumerate(pairs.values()):
             start, end = before[:, column].mean(), after[:, column].mean()
             axes.annotate("", (end, row), (start, row), arrowprops={"arrowstyle": "->", "lw": 2, "color": plots.GREY})
             axes.plot(start, row, "o", ms=11, color=plots.GREY, label="weight 0" if row == 0 else None)
             axes.plot(end, row, "P", ms=12, color=plots.RED, label="DANN" if row == 0 else None)
+            axes.text(0.55, row - 0.22, f"{start:.3f} → {end:.3f}", ha="center", fontsize=12)
         axes.set_title(term, fontsize=13)
-        axes.set_xlim(0, 1.05)
+        axes.set_xlim(0, 1.1)
         axes.set_ylim(len(pairs) - 0.4, -0.6)
     grid[0].set_yticks(range(len(pairs)), list(pairs))
     figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=11)
