@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from transfer_utils import set_profile
-from transfer_utils.lesson import ledger_table, record, start
+from transfer_utils.evaluation import metrics
+from transfer_utils.lesson import ledger_table, record, record_runs, start
 
 
 @pytest.fixture
@@ -33,6 +34,20 @@ def test_a_result_measured_again_takes_the_place_of_the_old_one(ledger):
     record("a", [0.3], data="d")
     table = ledger_table()
     assert sorted(zip(table["method"], table["mean"], strict=True)) == [("a", 0.3), ("b", 0.2)]
+
+
+def test_the_runs_of_a_study_become_a_row_a_method_with_a_value_a_seed(ledger):
+    labels = torch.tensor([0, 1, 1])
+    right = torch.nn.functional.one_hot(labels, 2).float()
+    half = right.clone()
+    half[2] = half[2].flip(0)
+    runs = {"a": torch.stack([right, right]), "b": torch.stack([right, half])}
+    record_runs(runs, labels, metrics.balanced_accuracy, data="d", trainable_params=7)
+    table = ledger_table().set_index("method")
+    assert (table.loc["a", "mean"], table.loc["b", "mean"]) == (1.0, 0.875)
+    assert set(table["metric"]) == {"test balanced accuracy"}
+    assert set(table["trainable_params"]) == {7}
+    assert set(table["seeds"]) == {2}
 
 
 def test_profiles_stand_side_by_side_in_the_file(ledger):

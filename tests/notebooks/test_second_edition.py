@@ -19,8 +19,6 @@ _ALL = {"cells", "helpers", "slides", "schematic", "recipe", "quiz", "exercises"
 FIRST_EDITION = {
     "06_adapters": _ALL | {"vocabulary", "prose"},
     "07_lora": _ALL | {"vocabulary", "prose"},
-    "09_mmd": _ALL,
-    "10_prototypical_networks": _ALL | {"vocabulary"},
     "13_distillation": _ALL | {"vocabulary", "prose"},
     "15_bert_classification": _ALL | {"vocabulary"},
 }

@@ -2,7 +2,7 @@
 
 from .claims import EVERY_PROFILE, ClaimFailed, claim, report_difference, report_runs
 from .exercises import check, solution
-from .ledger import ledger_table, record
+from .ledger import ledger_table, record, record_runs
 from .opening import print_environment, sizes, start
 from .quiz import quiz
 from .schematics.blocks import Block
@@ -28,6 +28,7 @@ __all__ = [
     "print_environment",
     "quiz",
     "record",
+    "record_runs",
     "schematic",
     "show_progress",
     "sizes",

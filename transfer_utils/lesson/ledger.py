@@ -7,19 +7,22 @@ own runs go to ``notebooks/my_ledger.csv``, which git ignores.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from filelock import FileLock
 
+from ..evaluation.method_scores import metric_name
+from ..evaluation.resampling import MetricLike
 from ..runtime.files import checkout, write_atomically
 from ..runtime.profile import get_profile
 from .opening import current_lesson
 
 if TYPE_CHECKING:  # a second to import, and only those who read or write the ledger need it
     import pandas as pd
+    import torch
 
 COLUMNS = ("lesson", "method", "data", "profile", "seeds", "metric", "mean", "spread",
            "trainable_params", "seconds", "peak_mb")  # fmt: skip
@@ -91,6 +94,30 @@ def ledger_table(lesson: str | None = None, path: Path | None = None) -> pd.Data
     table = _read(path or ledger_path())
     here = (table["lesson"] == (lesson or current_lesson())) & (table["profile"] == get_profile().name)
     return table[here].reset_index(drop=True)
+
+
+def record_runs(
+    runs: Mapping[str, torch.Tensor],
+    labels: torch.Tensor,
+    metric: MetricLike,
+    *,
+    data: str,
+    trainable_params: int = 0,
+) -> None:
+    """Write a row for each method of a study: what ``metric`` gives for each of its seeds.
+
+    Args:
+        runs: method -> class scores, (seeds, N, C).
+        labels: (N,), of the test items.
+        metric: (scores, labels) -> number; the row calls it "test" and its name.
+        data, trainable_params: as in :func:`record`, the same for all methods.
+
+    Example:
+        >>> record_runs({"DANN": scores}, labels, metrics.accuracy, data="digits on photographs")  # doctest: +SKIP
+    """
+    for method, scores in runs.items():
+        values = [float(metric(run, labels)) for run in scores]
+        record(method, values, data=data, metric=f"test {metric_name(metric)}", trainable_params=trainable_params)
 
 
 def _of_one_run(name: str, cost: float | Sequence[float], runs: int) -> float:

@@ -33,8 +33,8 @@ def small_cnn(num_classes: int, width: int = 16, *, seed: int = 0) -> nn.Module:
 def photo_cnn(*, seed: int = 0) -> nn.Sequential:
     """Return a small body with BatchNorm and random weights for colour images of 28 px: (N, 3, 28, 28) -> (N, 512).
 
-    Two blocks of 5x5 convolution, BatchNorm, ReLU and 2x2 pooling, 16 and 32 channels: the network that Ganin et al. 2016
-    (figure 4a) train on MNIST and MNIST-M, with fewer channels, and with BatchNorm.
+    Two blocks of 5x5 convolution, BatchNorm, ReLU and 2x2 pooling, 16 and 32 channels: the network that Ganin et al.
+    2016 (figure 4a) train on MNIST and MNIST-M, with fewer channels, and with BatchNorm.
     """
     set_seed(seed)
     return nn.Sequential(

@@ -18,8 +18,8 @@ Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 def median_bandwidth(x: torch.Tensor, y: torch.Tensor) -> float:
     """Return the median of the squared distances between different points of both samples, without gradient.
 
-    A width that fits the data, whatever its dimension. It is h in ``exp(-|x - y|**2 / h)``. Gretton et al. 2012, section
-    8, take the median distance for sigma in ``exp(-|x - y|**2 / (2 sigma**2))``: twice as large an h.
+    A width that fits the data, whatever its dimension. It is h in ``exp(-|x - y|**2 / h)``. Gretton et al. 2012,
+    section 8, take the median distance for sigma in ``exp(-|x - y|**2 / (2 sigma**2))``: twice as large an h.
     """
     together = torch.cat([x, y]).detach()
     distances = squared_distances(together, together)
@@ -39,8 +39,8 @@ def mmd(
 ) -> torch.Tensor:
     """Return the squared maximum mean discrepancy of two samples: how far apart their distributions are.
 
-    The kernel is the mean of Gaussians ``exp(-|x - y|**2 / (s * bandwidth))`` over ``scales`` s. The distance of a point
-    to itself is exactly 0, so that a kernel that is too narrow gives exactly ``1 / N + 1 / M``, biased, and 0, unbiased.
+    The kernel is the mean of Gaussians ``exp(-|x - y|**2 / (s * bandwidth))`` over ``scales`` s. The distance of a
+    point to itself is exactly 0, so a kernel that is too narrow gives exactly ``1 / N + 1 / M``, or 0 if unbiased.
 
     Args:
         x, y: (N, D) and (M, D); they need not be equally large.
@@ -104,9 +104,9 @@ def coral(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 def polynomial_mmd(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return the squared MMD, biased, with the kernel ``(1 + x.y / D)**2``: means and second moments, nothing else.
 
-    The kernel is an inner product of the features ``sqrt(2 / D) x_i`` and ``x_i x_j / D``, so no kernel matrix is needed:
-    ``2 |m_x - m_y|**2 / D + |M_x - M_y|**2 / D**2`` with means m and uncentred second moments M. It is "CORAL with means"
-    up to what the means add to M.
+    The kernel is an inner product of the features ``sqrt(2 / D) x_i`` and ``x_i x_j / D``, so no kernel matrix is
+    needed: ``2 |m_x - m_y|**2 / D + |M_x - M_y|**2 / D**2`` with means m and uncentred second moments M. It is "CORAL
+    with means" up to what the means add to M.
 
     Args:
         x, y: (N, D) and (M, D).

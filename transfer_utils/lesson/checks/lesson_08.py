@@ -31,7 +31,7 @@ from .weight_trials import WeightTrials, experiment, information, mixed_experime
 # ---------------------------------------------------------------------- 08.1
 
 
-@exercise("08.1", "The strength of the reversal", asked="a function of step and total_steps that returns a number")
+@exercise("08.1", "The schedule", asked="a function of step and total_steps that returns a number")
 def strength_at(answer: Callable) -> Conditions:
     """2 / (1 + exp(-10 p)) - 1, where p is the share of the steps that are done (Ganin et al. 2016, section 5.2.2)."""
     yield answer(0, 10) is not None, NOTHING
@@ -227,7 +227,7 @@ ROLES = ("steady", "lucky first", "undecided", "other class each seed", "best", 
 
 
 @exercise(
-    "08.4", "A weight without target labels", asked="a function of weights, trial and seeds that returns a weight"
+    "08.4", "Choose a weight you cannot validate", asked="a function of weights, trial and seeds that returns a weight"
 )
 def choose_weight(answer: Callable) -> Conditions:
     """Train with every weight and every seed; return the weight whose answers are sure and various, on average."""

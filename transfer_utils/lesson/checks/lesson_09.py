@@ -106,9 +106,7 @@ wrong("09.3", "not a number", lambda *given: None)
 # ---------------------------------------------------------------------- 09.4
 
 
-@exercise(
-    "09.4", "Choose the weight without labels", asked="a function of weights, train and seeds that returns a weight"
-)
+@exercise("09.4", "The weight without labels", asked="a function of weights, train and seeds that returns a weight")
 def weight_without_labels(answer: Callable) -> Conditions:
     """Return the weight whose mean information maximisation over the seeds is largest."""
     yield from chooses_among(answer)
