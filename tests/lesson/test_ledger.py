@@ -42,11 +42,13 @@ def test_the_runs_of_a_study_become_a_row_a_method_with_a_value_a_seed(ledger):
     half = right.clone()
     half[2] = half[2].flip(0)
     runs = {"a": torch.stack([right, right]), "b": torch.stack([right, half])}
-    record_runs(runs, labels, metrics.balanced_accuracy, data="d", trainable_params=7)
+    record_runs(
+        runs, labels, metrics.balanced_accuracy, data="d", trainable_params=torch.nn.Linear(3, 2).requires_grad_(True)
+    )
     table = ledger_table().set_index("method")
     assert (table.loc["a", "mean"], table.loc["b", "mean"]) == (1.0, 0.875)
     assert set(table["metric"]) == {"test balanced accuracy"}
-    assert set(table["trainable_params"]) == {7}
+    assert set(table["trainable_params"]) == {8}
     assert set(table["seeds"]) == {2}
 
 

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from filelock import FileLock
+from torch import nn
 
 from ..evaluation.method_scores import metric_name
 from ..evaluation.resampling import MetricLike
+from ..models.freezing import trainable_parameters
 from ..runtime.files import checkout, write_atomically
 from ..runtime.profile import get_profile
 from .opening import current_lesson
@@ -43,7 +45,7 @@ def record(
     *,
     data: str,
     metric: str = "test accuracy",
-    trainable_params: int = 0,
+    trainable_params: int | nn.Module = 0,
     seconds: float | Sequence[float] = float("nan"),
     peak_mb: float | Sequence[float] = float("nan"),
 ) -> pd.DataFrame:
@@ -53,7 +55,7 @@ def record(
         method: what was done, in the words of the lesson.
         values: the metric of each run, one value per seed: a list, an array or a tensor.
         data: data set and split, e.g. ``"ELPV test, 160 px"``.
-        trainable_params: parameters the optimizer changed.
+        trainable_params: parameters the optimizer changed: their number, or the module whose unfrozen ones are counted.
         seconds: of one run with all that it needs, so of frozen features the extraction too. A value per run is
             averaged, so ``seconds=study.seconds`` where one run of a study is one run of the method.
         peak_mb: what a run adds, at its highest, to the memory that was in use before it, in MB
@@ -69,6 +71,8 @@ def record(
     """
     import pandas as pd
 
+    if isinstance(trainable_params, nn.Module):
+        trainable_params = trainable_parameters(trainable_params)
     runs, metric_values = len(values), np.asarray(values, dtype=float)
     if not runs:
         raise ValueError(f"{method!r} has no values: record at least one run.")
@@ -102,7 +106,7 @@ def record_runs(
     metric: MetricLike,
     *,
     data: str,
-    trainable_params: int = 0,
+    trainable_params: int | nn.Module = 0,
 ) -> None:
     """Write a row for each method of a study: what ``metric`` gives for each of its seeds.
 

@@ -101,14 +101,14 @@ def by_shots(curves: dict[str, torch.Tensor], shots: Sequence[int]) -> tuple[Fig
     Args:
         curves: classifier -> (draws, shots).
     """
-    figure, axes = plt.subplots(figsize=(9, 4.6))
+    figure, axes = plt.subplots(figsize=(9, 5))
     for place, (name, values) in enumerate(curves.items()):
         style = {"color": plots.PALETTE[place], "marker": plots.MARKERS[place], "label": name}
         plots.band(axes, shots, values.tolist(), dots=False, ls=("-", "--", "-.", ":")[place % 4], **style)
     axes.axhline(0.5, color="black", ls=":", lw=1.2)
     plots.log_axis(axes, shots)
     axes.set(xlabel="labelled cells of each class (log scale)", ylabel="balanced accuracy, test cells")
-    axes.legend(loc="upper left")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     ends = {name: f"{values[:, 0].mean():.2f} to {values[:, -1].mean():.2f}" for name, values in curves.items()}
     return figure, ", ".join(f"{name} {told}" for name, told in ends.items())
 
