@@ -31,6 +31,7 @@ state = PartialState()
 assert torch.equal(model[0].bias, frozen)
 torch.save({"weights": dict(model.state_dict()), "history": result.history, "scores": scores, "steps": result.steps,
             "processes": state.num_processes}, f"{sys.argv[1]}/outcome{state.process_index}.pt")
+state.destroy_process_group()  # without it torch may abort at exit, after everything was saved
 """
 
 # The steps of techniques use parts of a model; one learns from episodes, an item a step.
@@ -62,6 +63,7 @@ fit(model, tiny_table(23), batch_size=8, **options)
 weights |= {f"BatchNorm.{name}": value for name, value in model.state_dict().items()}
 state = PartialState()
 torch.save({"weights": weights, "processes": state.num_processes}, f"{sys.argv[1]}/outcome{state.process_index}.pt")
+state.destroy_process_group()  # without it torch may abort at exit, after everything was saved
 """
 
 
