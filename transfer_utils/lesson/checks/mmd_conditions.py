@@ -145,7 +145,8 @@ def is_a_p_value(answer: Callable) -> Conditions:
     told = "The real division counts as one of them: add 1 to the count and to the number of divisions."
     yield abs(found - at_least / random) > 1e-6 or at_least == random, told
     yield abs(found - 2 * right_value) > 1e-6, "You took it times 2. The MMD is small or large: only large ones count."
-    far = number_from(answer(gap, x, y + 50, 40, 0))
+    many = torch.arange(30.0)[:, None]  # so many that no random division of them is the real one by chance
+    far = number_from(answer(gap, many, many + 50, 40, 0))
     yield far < 0.5, "Samples far apart give a p-value near 1: you count the wrong way round."
     yield (
         abs(far - 1 / 41) < 1e-6,
