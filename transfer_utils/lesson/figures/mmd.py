@@ -50,7 +50,7 @@ def shuffled(values: Mapping[str, Sequence[float]], xlabel: str, p: Mapping[str,
     return figure, f"The {xlabel} of random divisions, and of the real one. The p-values: {told}."
 
 
-def bias_of_estimates(counts: Sequence[int], pairs: int = 200) -> tuple[Figure, dict[str, list[Interval]]]:
+def bias_of_estimates(counts: Sequence[int], pairs: int = 1000) -> tuple[Figure, dict[str, list[Interval]]]:
     """Draw the mean of both estimates of MMD², with its interval, by size, for two samples of one distribution.
 
     Returns:
@@ -205,6 +205,17 @@ def distance_and_accuracy(
     return figure
 
 
+def training(history: Sequence[Mapping[str, float]]) -> tuple[Figure, str]:
+    """Draw the loss of the classes and the MMD² of the training batches by epoch, a panel each, with its text."""
+    figure, grid = plt.subplots(1, 2, figsize=(11, 3.8))
+    rows = [{**row, "loss of the classes": row["train_loss"] - row["train_distance"]} for row in history]
+    for axes, key, colour in zip(grid, ("loss of the classes", "train_distance"), (plots.BLUE, plots.RED), strict=True):
+        plots.learning_curve(axes, rows, key, color=colour, marker=".")
+    grid[1].set_ylabel("MMD² of the batches")
+    first, last = history[0]["train_distance"], history[-1]["train_distance"]
+    return figure, f"Both fall and flatten; the MMD² of the batches goes from {first:.3f} to {last:.3f}."
+
+
 def power(counts: Sequence[int], shares: Mapping[str, Sequence[float]], level: float) -> Figure:
     """Draw in which share of the draws a test is significant, by the number of items."""
     figure, axes = plt.subplots(figsize=(8, 4))
@@ -225,10 +236,11 @@ def _style(way: str, place: int) -> tuple[str, str]:
 
 
 def witness(x: torch.Tensor, y: torch.Tensor, bandwidth: float, title: str) -> Figure:
-    """Colour the plane by where a kernel sees more of ``x`` than of ``y`` (N, 2): Gretton et al. 2012, section 2.3."""
+    """Colour the plane by the witness of ``x`` and ``y`` (N, 2), of length one: Gretton et al. 2012, section 2.3."""
     side = torch.linspace(-4, 4, 81)
     plane = torch.cartesian_prod(side, side)
-    height = mean_kernel(plane, x, bandwidth, SCALES) - mean_kernel(plane, y, bandwidth, SCALES)
+    height = mean_kernel(plane, x, bandwidth, (1.0,)) - mean_kernel(plane, y, bandwidth, (1.0,))
+    height = height / mmd(x, y, bandwidth, (1.0,)).clamp_min(1e-12).sqrt()
     height = height.view(81, 81).T.numpy()
     most = max(float(np.abs(height).max()), 1e-9)
     figure, axes = plt.subplots(figsize=(7.5, 5.6))
