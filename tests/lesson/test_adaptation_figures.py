@@ -48,11 +48,15 @@ def test_what_is_printed_of_weights_and_distances(capsys):
 
 
 def test_pictures_say_what_they_show():
-    figure, alt = figures.shuffled(
-        {"moved": [3.0, 1.0, 2.0], "same": [1.0, 2.0, 0.0]}, "gap", {"moved": 0.3, "same": 0.7}
-    )
-    assert "moved 0.300" in alt
-    assert [axes.get_title() for axes in figure.axes] == ["moved: p = 0.300", "same: p = 0.700"]
+    pairs = {"moved": (torch.zeros(4, 1), torch.ones(4, 1)), "same": (torch.ones(4, 1), torch.ones(4, 1))}
+    figure, alt, p = figures.shuffled(pairs, lambda x, y: y.mean() - x.mean(), "gap", divisions=50)
+    assert p["same"] == 1 > 0.2 > p["moved"]
+    assert f"moved {p['moved']:.3f}" in alt
+    assert [axes.get_title() for axes in figure.axes] == [f"moved: p = {p['moved']:.3f}", "same: p = 1.000"]
+    figure, alt = figures.witness_of_moved(*cloud_pairs(20)["moved"], 1.0, 5.0, divisions=20)
+    assert "p = 0.048" in alt
+    figure, alt = figures.training([{"train_loss": 2.0, "train_distance": 0.5}] * 2)
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [1.5, 1.5]
     figure = figures.reached(
         {"digits": {"MMD": [0.5, 0.6], "CORAL with means": [0.4, 0.5]}}, "accuracy", {"digits": 0.1}
     )
