@@ -23,7 +23,19 @@ FIRST_EDITION = {
     "15_bert_classification": _ALL | {"vocabulary"},
 }
 # Lessons from before every line of a code cell counted for the average, and theirs. These numbers only get smaller.
-AVERAGES = {}
+AVERAGES = {
+    "00_start_here": 9.6,
+    "01_feature_extraction": 10.1,
+    "02_fine_tuning": 9.4,
+    "03_progressive_unfreezing": 9.4,
+    "06_adapters": 8.1,
+    "07_lora": 8.8,
+    "08_dann": 9.4,
+    "09_mmd": 8.7,
+    "10_prototypical_networks": 10.0,
+    "13_distillation": 8.4,
+    "15_bert_classification": 8.5,
+}
 
 
 def added(exceptions):
