@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
@@ -64,4 +66,19 @@ def adapter_places() -> Figure:
     axes.text(5, 1.1, "blue: frozen\ngreen: learns\nwhite: the norm learns", va="center")
     axes.set(xlim=(-0.2, 7.4), ylim=(-0.6, 5.9))
     axes.axis("off")
+    return figure
+
+
+def by_rate(rates: Sequence[float], ends: dict[str, list]) -> Figure:
+    """Draw validation accuracy by learning rate, a line a method, each seed a dot.
+
+    Args:
+        ends: method -> one sequence of accuracies, one a seed, for each rate.
+    """
+    figure, axes = plt.subplots(figsize=(8, 4.2))
+    for method, values in ends.items():
+        plots.band(axes, rates, np.array([np.asarray(v) for v in values]).T, **plots.method_style(method))
+    axes.set(xlabel="learning rate (log scale)", ylabel="validation accuracy")
+    plots.log_axis(axes, rates)
+    axes.legend()
     return figure
