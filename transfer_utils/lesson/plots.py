@@ -30,6 +30,7 @@ METHODS = {
     "last two layers": (SKY, "D"),
     "adapters": (ORANGE, "v"),
     "LoRA": (PINK, "P"),
+    "LoRA, all linear": (GREEN, "P"),
     "source only": (GREY, "X"),
     "own statistics": (ORANGE, "o"),
     "AdaBN": (ORANGE, "h"),

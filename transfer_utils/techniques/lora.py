@@ -201,3 +201,16 @@ def effective_rank(matrix: torch.Tensor) -> float:
     shares = values / values.sum()
     shares = shares[shares > 0]
     return float(torch.exp(-(shares * shares.log()).sum()))
+
+
+def random_effective_rank(outputs: int, inputs: int, rank: int, draws: int = 5, seed: int = 0) -> float:
+    """Return the mean effective rank of B A for random normal matrices: what a learned change is compared with.
+
+    It is somewhat below ``rank``, so an effective rank below the rank alone says nothing about what was learned.
+    """
+    random = generator(seed, "random effective rank", outputs, inputs, rank)
+    found = []
+    for _ in range(draws):
+        B, A = torch.randn(outputs, rank, generator=random), torch.randn(rank, inputs, generator=random)
+        found.append(effective_rank(B @ A))
+    return sum(found) / draws
