@@ -58,7 +58,8 @@ class LoRALayer(Wrapper):
         super().__init__()
         require_room_for(base, rank)
         outputs, inputs = base.weight.shape[:2]
-        self.base, self.rank, self.alpha, self.dropout = base, rank, alpha, nn.Dropout(dropout)
+        self.base, self.rank, self.alpha = base, rank, alpha
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()  # Dropout(0) would draw random numbers too
         self.A, self.B = nn.Parameter(torch.empty(rank, inputs)), nn.Parameter(torch.zeros(outputs, rank))
         nn.init.kaiming_uniform_(self.A, a=5**0.5, generator=generator(seed, "lora", rank, outputs, inputs))
         self.weight_before: torch.Tensor | None = None  # of base, while merged

@@ -36,7 +36,8 @@ def training_memory_apart(method: str, texts: int = 32, length: int = 16) -> flo
     package = str(Path(__file__).resolve().parents[2])
     paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
     command = [sys.executable, "-m", "transfer_utils.techniques.lora_memory", method, str(texts), str(length)]
-    ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths}, check=False)
+    environment = {**os.environ, "PYTHONPATH": paths}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if ended.returncode:
         raise RuntimeError(f"The process that measures {method} failed: {ended.stderr}")
     return float(ended.stdout.split()[-1])

@@ -24,7 +24,7 @@ def search(grid: Sequence[float], curves: Mapping[str, np.ndarray]) -> Figure:
         left.plot(grid, found[:, -1], **style)
         best = found[:, -1].argmax()
         right.plot(range(1, found.shape[1] + 1), found[best], **style)
-    left.set(xscale="log", xlabel="learning rate (log scale)", ylabel="validation accuracy", title="after the last epoch")
+    left.set(xscale="log", xlabel="learning rate (log scale)", ylabel="validation accuracy", title="last epoch")
     right.set(xlabel="epoch", title="at the best rate")
     left.legend(fontsize=11)
     return figure
