@@ -82,6 +82,14 @@ class LabelledTexts(Labelled):
 class TextSplits(Splits[LabelledTexts]):
     """Texts divided once: learn on ``train``, choose on ``validation``, report ``test`` once."""
 
+    def of_length(self, longest: int) -> TextSplits:
+        """Return the same splits with the texts of at most ``longest`` tokens only, none of them cut."""
+
+        def short(part: LabelledTexts) -> LabelledTexts:
+            return part.subset([i for i, length in enumerate(part.item_lengths()) if length <= longest])
+
+        return replace(self, train=short(self.train), validation=short(self.validation), test=short(self.test))
+
 
 def labelled_texts(texts: Sequence[str], labels: Sequence[Hashable]) -> LabelledTexts:
     """Return your own texts with labels of any kind, numbered in sorted order of their names.
