@@ -259,3 +259,11 @@ def test_sst2_tests_on_dev_and_validates_on_a_part_of_train(glue):
 def test_sst2_is_limited_like_any_other(glue):
     assert len(data.load("sst2").train) == 40
     assert len(data.load("sst2", items=(12, None, None)).train) == 12
+
+
+def test_only_short_texts_are_kept_and_none_is_cut():
+    texts = labelled_texts(["a", "abcd", "ab", "abcde", "abc", "c"], [0, 1, 0, 1, 1, 0])
+    splits = TextSplits("letters", texts, texts.subset([1, 3, 2]), texts, "", "").of_length(3)  # in characters
+    assert splits.train.texts == ("a", "ab", "abc", "c")
+    assert splits.validation.texts == ("ab",)
+    assert splits.train.labels.tolist() == [0, 0, 1, 0]

@@ -16,7 +16,14 @@ from transfer_utils.models.backbones import BackboneCard
 from transfer_utils.models.freezing import freeze
 from transfer_utils.models.wrapping import find_layers
 from transfer_utils.runtime.seeding import generator
-from transfer_utils.techniques.lora import LoRALayer, effective_rank, lora_layers, low_rank_update
+from transfer_utils.techniques.lora import (
+    LoRALayer,
+    effective_rank,
+    lora_layers,
+    low_rank_update,
+    random_effective_rank,
+)
+from transfer_utils.techniques.lora_memory import training_memory_apart
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
@@ -395,3 +402,30 @@ def test_patterns_fit_whole_names_or_their_ends(patterns, count):
 def test_a_pattern_does_not_fit_the_end_of_a_word():
     with pytest.raises(ValueError, match="'ery' fits no layer"):
         find_layers(tiny_encoder(), ["ery"], (nn.Linear,))
+
+
+def test_a_random_product_has_an_effective_rank_somewhat_below_its_rank():
+    found = {rank: random_effective_rank(384, 384, rank) for rank in (1, 4, 16)}
+    assert found[1] == pytest.approx(1)
+    assert 3.5 < found[4] < 4
+    assert 15.5 < found[16] < 16
+    assert found[16] == random_effective_rank(384, 384, 16)
+
+
+def test_without_dropout_a_lora_layer_draws_no_random_numbers_in_training():
+    layer = LoRALayer(nn.Linear(5, 4), rank=2, alpha=4).train()
+    torch.manual_seed(0)
+    layer(torch.ones(3, 5))
+    state = torch.get_rng_state()
+    torch.manual_seed(0)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("method", ["fine-tuning", "LoRA"])
+def test_what_training_adds_to_the_memory_comes_from_a_process_of_its_own(method):
+    assert 1 < training_memory_apart(method, texts=4, length=8) < 2000
+
+
+def test_an_unknown_method_has_no_memory():
+    with pytest.raises(ValueError, match="no method"):
+        training_memory_apart("adapters")
