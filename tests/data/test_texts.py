@@ -12,7 +12,7 @@ from tiny import tiny_encoder, tiny_texts
 from transformers import AutoTokenizer
 
 from transfer_utils import data, fit
-from transfer_utils.data import LabelledTexts, labelled_texts, sentiment, text_splits
+from transfer_utils.data import LabelledTexts, TextSplits, labelled_texts, sentiment, text_splits
 from transfer_utils.runtime import sources
 from transfer_utils.runtime.files import WrongHash, check_hash
 from transfer_utils.runtime.sources import SourceMissing
