@@ -45,6 +45,10 @@ METHODS = {
     "linear head": (BLUE, "^"),
     "MLP head": (ORANGE, "<"),
     "random weights": (GREY, "d"),
+    "soft targets": (RED, "D"),
+    "hard targets": (BLUE, "X"),
+    "labels": (GREY, "s"),
+    "teacher": ("black", "D"),
     "oracle": ("black", "*"),
     "baseline": ("black", "x"),
 }
