@@ -31,7 +31,7 @@ def _near(one: Tensor, other: Tensor) -> bool:
 # ---------------------------------------------------------------------- 13.1
 
 
-@exercise("13.1", "Soften", asked="a function of z and T that returns a tensor of the shape of z")
+@exercise("13.1", "Soften the scores", asked="a function of z and T that returns a tensor of the shape of z")
 def soften(answer: Callable) -> Conditions:
     """softmax(z / T) over the classes (Hinton et al. 2015, equation 1)."""
     _, z = _scores(3, 5)
@@ -94,8 +94,6 @@ MISTAKES: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
         lambda s, t, T: _kl(_log(s, T), _log(t, 1).exp(), T**2),
     "The first argument of kl_div is a logarithm: the student's log_softmax, not its softmax.":
         lambda s, t, T: _kl(_log(s, T).exp(), _log(t, T).exp(), T**2),
-    "The second argument of kl_div is a probability; you gave its logarithm.":
-        lambda s, t, T: _kl(_log(s, T), _log(t, T), T**2),
     "That is the cross-entropy: it is not 0 where both agree. The entropy of the teacher is missing.":
         lambda s, t, T: T**2 * -(_log(t, T).exp() * _log(s, T)).sum(1).mean(),
 }  # fmt: skip
@@ -109,6 +107,7 @@ def distillation_loss(answer: Callable) -> Conditions:
     given = answer(student, teacher, 4.0)
     yield given is not None, NOTHING
     found = _tensor(given, ())
+    yield not found.isnan(), "It is not a number: the second argument of kl_div is a probability, not its logarithm."
     for advice, mistake in MISTAKES.items():
         yield not _near(found, mistake(student, teacher, 4.0)), advice
     for count, classes, T in ((6, 5, 4.0), (3, 10, 1.0), (4, 2, 20.0)):
@@ -126,6 +125,7 @@ right("13.2", lambda s, t, T: _kl(_log(s, T), _log(t, T).exp(), T**2))
 right("13.2", lambda s, t, T: T**2 * F.kl_div(_log(s, T), _log(t, T), reduction="batchmean", log_target=True))
 for _advice, _mistake in MISTAKES.items():
     wrong("13.2", _advice, _mistake)
+wrong("13.2", "not its logarithm", lambda s, t, T: _kl(_log(s, T), _log(t, T), T**2))
 wrong("13.2", "was its answer detached", lambda s, t, T: kd_loss(s.detach(), t, T))
 wrong("13.2", "of shape (6,)", lambda s, t, T: F.kl_div(_log(s, T), _log(t, T).exp(), reduction="none").sum(1))
 wrong("13.2", "at T = 1", lambda s, t, T: kd_loss(s, t, 4.0))

@@ -22,6 +22,16 @@ def _look(arm: str) -> dict[str, str]:
     return {"color": colour, "marker": marker}
 
 
+def shares(study: Mapping, arms: Sequence[str], reading: str, items: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the share of right answers of each arm among ``items`` (N,), a value a seed."""
+    return {arm: study[arm][reading][:, items].double().mean(1) for arm in arms}
+
+
+def as_scores(right: torch.Tensor) -> torch.Tensor:
+    """Return scores (S, N, 2) whose class 1 wins where an answer, (S, N), is right: for the tools that compare."""
+    return torch.stack([~right, right], -1).double()
+
+
 def ten_digits(images: torch.Tensor, names: torch.Tensor) -> Figure:
     """Show four images (8, 8) of each digit, a column a digit; the threes, which no student sees, are framed."""
     figure, grid = plt.subplots(4, 10, figsize=(10, 4.2))
