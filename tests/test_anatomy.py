@@ -253,7 +253,8 @@ def all_prose(lesson):
 
 BREAKS = {
     "cells": [many_cells],
-    "code": [long_cell, long_core, two_cores, long_on_average],
+    "code": [long_cell, long_core, two_cores],
+    "average": [long_on_average],
     "helpers": [many_helpers],
     "slides": [no_slide_type, few_slides, many_slides, few_notes, long_on_a_slide],
     "schematic": [not_drawn],
@@ -308,9 +309,11 @@ def test_a_core_cell_and_a_solution_may_be_longer(lesson, path):
     assert RULES["code"](lesson, path) == []
 
 
-def test_the_setup_cell_does_not_count_for_the_average(lesson, path):
-    lesson.cells = [tagged(lesson, "setup")]
-    assert RULES["code"](lesson, path) == []
+def test_every_line_counts_for_the_average_the_setup_cell_solutions_and_empty_lines_too(lesson, path):
+    lesson.cells = [source("import torch\n\n\nx = 1\n" * 2, "skip", kind) for kind in ("setup", "solution")]
+    assert RULES["average"](lesson, path) == []
+    lesson.cells[0].source += "\n\n\n"
+    assert RULES["average"](lesson, path) == ["9.50 lines in a code cell on average, at most 8"]
 
 
 # --- the words ---

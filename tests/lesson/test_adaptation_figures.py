@@ -8,6 +8,7 @@ from transfer_utils.data.clouds import cloud_pairs
 from transfer_utils.evaluation.metrics import accuracy
 from transfer_utils.lesson.figures import adaptation
 from transfer_utils.lesson.figures import mmd as figures
+from transfer_utils.techniques.adaptation_runs import with_shares
 from transfer_utils.techniques.mmd import median_bandwidth, mmd
 
 
@@ -27,6 +28,7 @@ def runs(prefix=""):
 
 def test_for_each_seed_the_arm_that_the_score_chose():
     assert adaptation.chosen_by(runs(), "way back", (0.3, 3.0)) == [0.3, 3.0]
+    assert adaptation.chosen_by(runs("a, "), "way back", (0.3, 3.0), "a, MMD") == [0.3, 3.0]
     arms = adaptation.arms_of(runs("a, "), ["source only", "MMD"], (0.3, 3.0), "a, ")
     assert arms["MMD"]["scores"].argmax(2).tolist() == [[0] * 4, [1] * 4]
     assert arms["MMD"]["MMD²"].tolist() == [0.0, 2.0]
@@ -37,7 +39,7 @@ def test_what_is_printed_of_weights_and_distances(capsys):
     labels = torch.ones(4).long()
     by_choice = adaptation.print_weights(runs(), (0.3, 3.0), labels, accuracy)
     assert by_choice == {"way back": 0.5, "information": 0.0, "labels": 1.0}
-    assert "would have taken 3: 1.000" in capsys.readouterr().out
+    assert "would have taken 3: 1.000, at the edge" in capsys.readouterr().out
     arms = adaptation.arms_of(runs(), ["source only", "MMD"], (0.3, 3.0))
     points = adaptation.print_distances({"digits": (arms, adaptation.reached(arms, labels, lambda s, y: 0.25))})
     assert points["digits"]["MMD"][1] == [0.25, 0.25]
@@ -46,11 +48,15 @@ def test_what_is_printed_of_weights_and_distances(capsys):
 
 
 def test_pictures_say_what_they_show():
-    figure, alt = figures.shuffled(
-        {"moved": [3.0, 1.0, 2.0], "same": [1.0, 2.0, 0.0]}, "gap", {"moved": 0.3, "same": 0.7}
-    )
-    assert "moved 0.300" in alt
-    assert [axes.get_title() for axes in figure.axes] == ["moved: p = 0.300", "same: p = 0.700"]
+    pairs = {"moved": (torch.zeros(4, 1), torch.ones(4, 1)), "same": (torch.ones(4, 1), torch.ones(4, 1))}
+    figure, alt, p = figures.shuffled(pairs, lambda x, y: y.mean() - x.mean(), "gap", divisions=50)
+    assert p["same"] == 1 > 0.2 > p["moved"]
+    assert f"moved {p['moved']:.3f}" in alt
+    assert [axes.get_title() for axes in figure.axes] == [f"moved: p = {p['moved']:.3f}", "same: p = 1.000"]
+    figure, alt = figures.witness_of_moved(*cloud_pairs(20)["moved"], 1.0, 5.0, divisions=20)
+    assert "p = 0.048" in alt
+    figure, alt = figures.training([{"train_loss": 2.0, "train_distance": 0.5}] * 2)
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [1.5, 1.5]
     figure = figures.reached(
         {"digits": {"MMD": [0.5, 0.6], "CORAL with means": [0.4, 0.5]}}, "accuracy", {"digits": 0.1}
     )
@@ -80,7 +86,7 @@ def test_all_differences_give_the_same_value_and_the_power_grows():
 
 def test_scores_of_a_model_that_learned_other_proportions_are_corrected(capsys):
     scores = torch.tensor([[[0.0, 1.0], [2.0, 0.0]]])  # one seed, two items
-    corrected = adaptation.with_shares(scores, torch.tensor([1, 9]), torch.tensor([1, 1]))
+    corrected = with_shares(scores, torch.tensor([1, 9]), torch.tensor([1, 1]))
     ratio = (corrected.softmax(-1) / scores.softmax(-1))[0]
     assert torch.allclose(ratio[:, 0] / ratio[:, 1], torch.tensor(9.0))
     assert corrected.argmax(-1).tolist() == [[0, 0]]

@@ -21,7 +21,7 @@ from transfer_utils.techniques.distances import squared_distances
 from transfer_utils.techniques.domains import DomainModel, DomainPairs, both_features, domain_classifier
 from transfer_utils.techniques.features import Features, FeatureSplits
 from transfer_utils.techniques.mmd import Alignment, coral, mean_kernel, median_bandwidth, mmd
-from transfer_utils.techniques.two_sample_tests import a_distance, permutation_test
+from transfer_utils.techniques.two_sample_tests import a_distance, divided, p_value, permutation_test
 from transfer_utils.training.steps import TrainState
 
 with warnings.catch_warnings():
@@ -389,6 +389,23 @@ def test_domains_with_other_classes_are_refused():
     source.class_names, target.class_names = ("fine", "broken"), ("cat", "dog")
     with pytest.raises(ValueError, match="different classes"):
         DomainPairs(source, target)
+
+
+def test_the_permutation_test_counts_ties_that_differ_by_rounding():
+    """Three points against three have ten different divisions, so no p-value can be below about a tenth."""
+    found = [permutation_test(cloud(3, seed=s), cloud(3, shift=10.0, seed=s + 50), 2000)[1] for s in range(5)]
+    assert min(found) > 0.08
+    assert max(found) < 0.12
+
+
+def test_a_statistic_of_the_real_and_of_random_divisions():
+    x, y = torch.zeros(3, 1), torch.ones(4, 1)
+    real, *random = divided(lambda a, b: b.mean() - a.mean(), x, y, divisions=30, seed=1)
+    assert (real, len(random)) == (1.0, 30)
+    assert max(random) <= 1
+    assert min(random) < 0
+    assert divided(lambda a, b: b.mean() - a.mean(), x, y, 30, seed=1)[1:] == random
+    assert p_value([2.0, 1.0, 2.0 - 1e-12, 3.0]) == 0.75
 
 
 @pytest.mark.parametrize("measure", [mmd, coral, permutation_test, a_distance])

@@ -44,6 +44,14 @@ def photo_cnn(*, seed: int = 0) -> nn.Sequential:
     )  # fmt: skip
 
 
+def one_hidden_layer(
+    seed: int, *, inputs: int = 1280, width: int = 128, num_classes: int = 2
+) -> tuple[nn.Sequential, nn.Linear]:
+    """Return a body with one hidden layer and dropout, (N, inputs) -> (N, width), and a head, for stored features."""
+    set_seed(seed)
+    return nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(0.5)), nn.Linear(width, num_classes)
+
+
 def conv4(channels: int = 1, width: int = 32, *, seed: int = 0) -> nn.Sequential:
     """Return the small embedding network of few-shot learning: images of 28 px -> (N, width), without a head.
 

@@ -12,6 +12,7 @@ from torch.utils.data import TensorDataset
 
 from ..evaluation.resampling import MetricLike
 from ..training.loop import fit
+from ..training.steps import Metrics, Step, TrainState
 from .adabn import adapt_batchnorm
 from .dann import Dann
 from .domains import DomainModel, DomainPairs, domain_classifier
@@ -104,6 +105,16 @@ class PairOfDomains:
         return model.body(inputs), labels
 
 
+def remembered(step: Step, batches: list) -> Step:
+    """Return the same step, which also appends each batch to ``batches``, so that another loop can learn from them."""
+
+    def remembering(model: nn.Module, batch: object, state: TrainState) -> tuple[torch.Tensor, Metrics]:
+        batches.append(batch)
+        return step(model, batch, state)
+
+    return remembering
+
+
 def drawn_in_proportion(items: TensorDataset, shares: torch.Tensor, seed: int) -> TensorDataset:
     """Return as many items, drawn with replacement so that class k has about the share ``shares[k]``."""
     inputs, labels = items.tensors
@@ -111,3 +122,12 @@ def drawn_in_proportion(items: TensorDataset, shares: torch.Tensor, seed: int) -
     random = torch.Generator().manual_seed(seed)
     drawn = torch.multinomial(weights, len(labels), replacement=True, generator=random)
     return TensorDataset(inputs[drawn], labels[drawn])
+
+
+def with_shares(scores: torch.Tensor, learned: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Correct class scores (..., C) of a model that learned the classes in other proportions than it will meet.
+
+    Args:
+        learned, wanted: how many items of each class, (C,). Saerens, Latinne and Decaestecker 2002.
+    """
+    return scores + (wanted / wanted.sum()).log() - (learned / learned.sum()).log()

@@ -93,6 +93,7 @@ def permutation_p(answer: Callable) -> Conditions:
 
 right("09.3", p_with())
 right("09.3", p_with(keep="list"))
+right("09.3", p_with(keep="real last"))
 wrong("09.3", "counts as one of them", p_with(plus_one=False))
 wrong("09.3", "wrong way round", p_with(compare=operator.le))
 wrong("09.3", "ties", p_with(compare=operator.gt))

@@ -68,7 +68,7 @@ def p_with(
         random = torch.Generator()
         random.seed() if draw == "unseeded" else random.manual_seed(seed)
         together, size = torch.cat([x, y]), len(x)
-        real, values = statistic(x, y), []
+        real, values = None if keep == "real last" else statistic(x, y), []
         for _ in range(divisions):
             order = torch.randperm(len(together), generator=random)
             if draw == "with replacement":
@@ -77,6 +77,7 @@ def p_with(
                 order = torch.cat([torch.randperm(size, generator=random), size + torch.randperm(len(y))])
             cut = len(together) // 2 if draw == "halves" else size
             values.append(statistic(together[order[:cut]], together[order[cut:]]))
+        real = statistic(x, y) if real is None else real
         if keep == "list":
             return sum(value >= real for value in [real, *values]) / (divisions + 1)
         count = sum(compare(value, real) for value in values)

@@ -136,8 +136,8 @@ def is_a_p_value(answer: Callable) -> Conditions:
     yield any(part != first[0] for part in first), "The points of the two samples were never mixed: put them together."
     values = [float(b.mean() - a.mean()) for a, b in calls]
     real = float(y.mean() - x.mean())
-    at_least = sum(value >= real - 1e-6 for value in values) - (first[0] == set(x.flatten().tolist()))
     yield len(calls) in (40, 41), f"With 40 divisions the statistic is computed 41 times; you did {len(calls)}."
+    at_least = sum(value >= real - 1e-6 for value in values) - (len(calls) == 41)  # one of 41 is the real division
     right_value = (at_least + 1) / 41
     told = "The real division counts as one of them: add 1 to the count and to the number of divisions."
     yield abs(found - at_least / 40) > 1e-6 or at_least == 40, told

@@ -17,32 +17,39 @@ Arm = Mapping[str, torch.Tensor]
 DISTANCES = ("MMD²", "MMD² in a class", "A-distance")
 
 
-def chosen_by(runs: Study, score: str, weights: Sequence[float], prefix: str = "") -> list[float]:
-    """Return for each seed the weight of MMD with the largest score, e.g. ``"way back"``."""
-    found = torch.stack([torch.as_tensor(runs[f"{prefix}MMD, {weight:g}"][score]) for weight in weights])
+def chosen_by(runs: Study, score: str, weights: Sequence[float], way: str = "MMD") -> list[float]:
+    """Return for each seed the weight of a way, e.g. ``"mono to poly, MMD"``, with the largest score."""
+    found = torch.stack([torch.as_tensor(runs[f"{way}, {weight:g}"][score]) for weight in weights])
     return [weights[place] for place in found.argmax(0)]
 
 
 def arms_of(
     runs: Study, names: Sequence[str], weights: Sequence[float], prefix: str = "", score: str = "way back"
 ) -> dict[str, Arm]:
-    """Return {way: results by seed}; "MMD" is, for each seed, the arm of the weight that the score chose."""
-    picked = list(enumerate(chosen_by(runs, score, weights, prefix)))
+    """Return {way: results by seed}; of a way with several weights, each seed has the one that the score chose."""
 
-    def arm(name: str) -> Arm:
-        if name != "MMD":
-            return runs[prefix + name]
-        rows = {what: [runs[f"{prefix}MMD, {weight:g}"][what][seed] for seed, weight in picked]
+    def arm(way: str) -> Arm:
+        if way in runs:
+            return runs[way]
+        picked = enumerate(chosen_by(runs, score, weights, way))
+        found = [(runs[f"{way}, {weight:g}"], seed) for seed, weight in picked]
+        return {what: torch.stack([torch.as_tensor(one[what][seed]) for one, seed in found])
                 for what in ("scores", *DISTANCES)}  # fmt: skip
-        return {what: torch.stack([torch.as_tensor(one) for one in values]) for what, values in rows.items()}
 
-    return {name: arm(name) for name in names}
+    return {name: arm(prefix + name) for name in names}
 
 
 def print_weights(
-    runs: Study, weights: Sequence[float], labels: torch.Tensor, metric: MetricLike, prefix: str = ""
+    runs: Study,
+    weights: Sequence[float],
+    labels: torch.Tensor,
+    metric: MetricLike,
+    prefix: str = "",
+    way: str = "MMD",
 ) -> dict[str, float]:
-    """Print what each weight of MMD reaches, and what was chosen without labels; return what each choice reaches.
+    """Print what each weight of a way reaches, and what was chosen without labels; return what each choice reaches.
+
+    If the best weight is the first or the last one, the best of all may lie outside, and that is printed.
 
     Args:
         labels: of the test items (N,).
@@ -53,18 +60,20 @@ def print_weights(
         return float(metric(scores, labels))
 
     reached = {
-        weight: np.mean([judge(one) for one in runs[f"{prefix}MMD, {weight:g}"]["scores"]]) for weight in weights
+        weight: np.mean([judge(one) for one in runs[f"{prefix}{way}, {weight:g}"]["scores"]]) for weight in weights
     }
     best = max(reached, key=reached.get)
-    print("MMD by weight:", ", ".join(f"{weight:g} reaches {value:.3f}" for weight, value in reached.items()))
+    told = ", ".join(f"{weight:g} reaches {value:.3f}" for weight, value in reached.items())
+    print(f"{prefix}{way} by weight: {told}")
     by_choice = {}
     for score in ("way back", "information"):
-        made = arms_of(runs, ["MMD"], weights, prefix, score)["MMD"]["scores"]
+        made = arms_of(runs, [way], weights, prefix, score)[way]["scores"]
         by_choice[score] = float(np.mean([judge(one) for one in made]))
-        chosen = chosen_by(runs, score, weights, prefix)
+        chosen = chosen_by(runs, score, weights, f"{prefix}{way}")
         times = ", ".join(f"{weight:g} in {chosen.count(weight)}" for weight in weights)
         print(f"chosen by {score}, without labels: {by_choice[score]:.3f} (seeds: {times})")
-    print(f"the labels of the test items would have taken {best:g}: {reached[best]:.3f}")
+    edge = ", at the edge of the grid: the best may lie outside" if best in (weights[0], weights[-1]) else ""
+    print(f"the labels of the test items would have taken {best:g}: {reached[best]:.3f}{edge}")
     return by_choice | {"labels": float(reached[best])}
 
 
@@ -111,15 +120,6 @@ def means_told(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
         return ", ".join(f"{way} {np.mean(values):.3f}" for way, values in ways.items())
 
     return "; ".join(f"{title}: {told(ways)}" for title, ways in panels.items())
-
-
-def with_shares(scores: torch.Tensor, learned: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Return class scores (..., C) of a model that learned the classes in other proportions than it will meet.
-
-    Args:
-        learned, wanted: how many items of each class, (C,). Saerens, Latinne and Decaestecker 2002.
-    """
-    return scores + (wanted / wanted.sum()).log() - (learned / learned.sum()).log()
 
 
 def print_calls(arms: Mapping[str, torch.Tensor], labels: torch.Tensor) -> None:

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from ...data import LabelledImages
 from ...evaluation.cost import Cost, repeated_cost
 from ...evaluation.intervals import Interval, mean_and_interval
-from ...techniques.mmd import SCALES, gaussian_kernel, mean_kernel, median_bandwidth, mmd
-from ...techniques.two_sample_tests import permutation_test
+from ...techniques.mmd import SCALES, Distance, gaussian_kernel, mean_kernel, median_bandwidth, mmd
+from ...techniques.two_sample_tests import divided, p_value, permutation_test
 from .. import plots
 
 
@@ -29,28 +29,29 @@ def clouds(pairs: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> Figure:
     return figure
 
 
-def shuffled(values: Mapping[str, Sequence[float]], xlabel: str, p: Mapping[str, float]) -> tuple[Figure, str]:
-    """Draw how a statistic is distributed over random divisions, a panel each, and where the real division lies.
-
-    Args:
-        values: title -> the value of the real division first, then those of the random ones.
-        p: title -> p-value, which stands above the panel.
+def shuffled(
+    pairs: Mapping[str, tuple[torch.Tensor, torch.Tensor]], statistic: Distance, xlabel: str, divisions: int
+) -> tuple[Figure, str, dict[str, float]]:
+    """Draw how a statistic is distributed over random divisions, a panel a pair, and where the real division lies.
 
     Returns:
-        The figure, and its alternative text.
+        The figure, its alternative text, and the p-value of each pair.
     """
-    figure, grid = plt.subplots(1, len(values), figsize=(12, 3.8))
-    for axes, (title, (real, *random)) in zip(grid, values.items(), strict=True):
+    figure, grid = plt.subplots(1, len(pairs), figsize=(12, 3.8), squeeze=False)
+    p = {}
+    for axes, (title, two) in zip(grid.flat, pairs.items(), strict=True):
+        real, *random = values = divided(statistic, *two, divisions)
+        p[title] = p_value(values)
         axes.hist(random, bins=25, color=plots.GREY, alpha=0.6, label="random divisions")
         axes.axvline(real, color=plots.RED, lw=3, label="the real one")
         axes.set(title=f"{title}: p = {p[title]:.3f}", xlabel=xlabel)
-    grid[0].set_ylabel("divisions")
-    grid[-1].legend()
+    grid[0, 0].set_ylabel("divisions")
+    grid[0, -1].legend()
     told = ", ".join(f"{title} {value:.3f}" for title, value in p.items())
-    return figure, f"The {xlabel} of random divisions, and of the real one. The p-values: {told}."
+    return figure, f"The {xlabel} of random divisions, and of the real one. The p-values: {told}.", p
 
 
-def bias_of_estimates(counts: Sequence[int], pairs: int = 200) -> tuple[Figure, dict[str, list[Interval]]]:
+def bias_of_estimates(counts: Sequence[int], pairs: int) -> tuple[Figure, dict[str, list[Interval]]]:
     """Draw the mean of both estimates of MMD², with its interval, by size, for two samples of one distribution.
 
     Returns:
@@ -205,6 +206,17 @@ def distance_and_accuracy(
     return figure
 
 
+def training(history: Sequence[Mapping[str, float]]) -> tuple[Figure, str]:
+    """Draw the loss of the classes and the MMD² of the training batches by epoch, a panel each, with its text."""
+    figure, grid = plt.subplots(1, 2, figsize=(11, 3.8))
+    rows = [{**row, "loss of the classes": row["train_loss"] - row["train_distance"]} for row in history]
+    for axes, key, colour in zip(grid, ("loss of the classes", "train_distance"), (plots.BLUE, plots.RED), strict=True):
+        plots.learning_curve(axes, rows, key, color=colour, marker=".")
+    grid[1].set_ylabel("MMD² of the batches")
+    first, last = history[0]["train_distance"], history[-1]["train_distance"]
+    return figure, f"Both fall and flatten; the MMD² of the batches goes from {first:.3f} to {last:.3f}."
+
+
 def power(counts: Sequence[int], shares: Mapping[str, Sequence[float]], level: float) -> Figure:
     """Draw in which share of the draws a test is significant, by the number of items."""
     figure, axes = plt.subplots(figsize=(8, 4))
@@ -225,10 +237,11 @@ def _style(way: str, place: int) -> tuple[str, str]:
 
 
 def witness(x: torch.Tensor, y: torch.Tensor, bandwidth: float, title: str) -> Figure:
-    """Colour the plane by where a kernel sees more of ``x`` than of ``y`` (N, 2): Gretton et al. 2012, section 2.3."""
+    """Colour the plane by the witness of ``x`` and ``y`` (N, 2), of length one: Gretton et al. 2012, section 2.3."""
     side = torch.linspace(-4, 4, 81)
     plane = torch.cartesian_prod(side, side)
-    height = mean_kernel(plane, x, bandwidth, SCALES) - mean_kernel(plane, y, bandwidth, SCALES)
+    height = mean_kernel(plane, x, bandwidth, (1.0,)) - mean_kernel(plane, y, bandwidth, (1.0,))
+    height = height / mmd(x, y, bandwidth, (1.0,)).clamp_min(1e-12).sqrt()
     height = height.view(81, 81).T.numpy()
     most = max(float(np.abs(height).max()), 1e-9)
     figure, axes = plt.subplots(figsize=(7.5, 5.6))
@@ -239,3 +252,14 @@ def witness(x: torch.Tensor, y: torch.Tensor, bandwidth: float, title: str) -> F
     axes.legend(loc="upper left")
     figure.colorbar(shown, label="more of x (above 0), more of y (below)", format="%.2f")
     return figure
+
+
+def witness_of_moved(
+    x: torch.Tensor, y: torch.Tensor, width_factor: float, moved: float, divisions: int
+) -> tuple[Figure, str]:
+    """Draw :func:`witness` where ``y`` is moved to the right, with the biased MMD² and its p-value, and its text."""
+    y = y + torch.tensor([moved, 0.0])
+    width = width_factor * median_bandwidth(x, y)
+    values = divided(lambda a, b: mmd(a, b, width, (1.0,)), x, y, divisions)
+    title = f"MMD² {values[0]:.4f}, p = {p_value(values):.3f}"
+    return witness(x, y, width, title), f"The witness, kernel {width_factor:g} times the median; {title}."
