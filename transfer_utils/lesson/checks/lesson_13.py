@@ -69,6 +69,9 @@ def kd_loss(student: Tensor, teacher: Tensor, T: float) -> Tensor:
 
 
 def _kl(log_q: Tensor, p: Tensor, factor: float, reduction: str = "batchmean") -> Tensor:
+    """Compute the reduction "mean", which divides by the classes too, without the warning that PyTorch gives."""
+    if reduction == "mean":
+        return factor * F.kl_div(log_q, p, reduction="none").mean()
     return factor * F.kl_div(log_q, p, reduction=reduction)
 
 
