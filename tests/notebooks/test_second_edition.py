@@ -33,7 +33,6 @@ AVERAGES = {
     "08_dann": 9.4,
     "09_mmd": 8.7,
     "10_prototypical_networks": 10.0,
-    "13_distillation": 8.4,
     "15_bert_classification": 8.5,
 }
 

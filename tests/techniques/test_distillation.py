@@ -17,7 +17,6 @@ from transfer_utils.techniques.distillation import (
     Distillation,
     TransferSet,
     distillation_loss,
-    hint_loss,
     soft_targets,
     teacher_outputs,
 )
@@ -229,28 +228,6 @@ def test_a_random_transform_or_none_is_refused():
         teacher_outputs(teacher, tiny_images(6).with_transform(teacher.card.preprocess().augmented(lambda i: i)))
     with pytest.raises(ValueError, match="no transform"):
         teacher_outputs(teacher, tiny_images(6))
-
-
-# ----------------------------------------------------------------------------------- hints
-
-
-@settings(max_examples=20)
-@given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 6))
-def test_a_hint_is_what_a_slow_loop_says(count, narrow, wide):
-    regressor = nn.Linear(narrow, wide).double()
-    student, teacher = torch.randn(count, narrow).double(), torch.randn(count, wide).double()
-    total, guess = 0.0, regressor(student).tolist()
-    for row in range(count):
-        for column in range(wide):
-            total += (guess[row][column] - float(teacher[row, column])) ** 2 / 2
-    assert float(hint_loss(student, teacher, regressor).detach()) == pytest.approx(total / count)
-
-
-def test_a_hint_teaches_student_and_regressor():
-    student, regressor = torch.randn(3, 4, requires_grad=True), nn.Linear(4, 6)
-    hint_loss(student, torch.randn(3, 6), regressor).backward()
-    assert student.grad.abs().max() > 0
-    assert regressor.weight.grad.abs().max() > 0
 
 
 # -------------------------------------------------------------------------- a small student

@@ -20,7 +20,6 @@ BLUE, ORANGE, GREEN, PINK, SKY, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#C
 PALETTE = (BLUE, RED, GREEN, PINK, ORANGE, SKY, GREY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-
 # The same method has the same colour and marker in every lesson.
 METHODS = {
     "frozen features": (BLUE, "o"),
@@ -45,6 +44,7 @@ METHODS = {
     "linear head": (BLUE, "^"),
     "MLP head": (ORANGE, "<"),
     "random weights": (GREY, "d"),
+    **{"soft targets": (RED, "D"), "hard targets": (BLUE, "X"), "labels": (GREY, "s"), "teacher": ("black", "D")},
     "oracle": ("black", "*"),
     "baseline": ("black", "x"),
 }

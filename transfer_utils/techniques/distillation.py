@@ -132,15 +132,3 @@ def teacher_outputs(teacher: nn.Module, data: Labelled, *, progress: str = "aski
         ValueError: the transform is random or missing.
     """
     return stored_outputs(teacher, data, progress=progress)
-
-
-def hint_loss(student: torch.Tensor, teacher: torch.Tensor, regressor: nn.Module) -> torch.Tensor:
-    """Return half the mean squared distance of ``regressor(student)`` to ``teacher``: a hint for a layer in the middle.
-
-    Args:
-        student: (N, d) features of the student, and ``teacher`` (N, D) of the teacher.
-        regressor: from d to D; trained with the student and thrown away afterwards.
-
-    FitNets, Romero et al. 2015, equation 3.
-    """
-    return 0.5 * (regressor(student) - teacher).pow(2).sum(-1).mean()
